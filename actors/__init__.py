@@ -1,0 +1,1 @@
+"""The eleven actors, one file each."""

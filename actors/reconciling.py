@@ -1,0 +1,213 @@
+"""What a stream or a crash may have lost, asked for: part of the executor, in a room of its own.
+
+At a start: the trades of every unsettled order, then the order itself, then whether the venue's positions are the
+sums of the fills on record; until all that is so, nothing is sent. Later: after a gap in the stream, and every
+`sweep_s` while there is something to lose.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, final
+
+from kokex.kernel.cell import Failure
+from kokex.market.money import EXACT
+from kokex.messages import Fill, Funding, Portfolio
+from kokex.ports import FillReport, FundingReport, VenueState
+
+if TYPE_CHECKING:
+    from actors.executor import OrderExecutor
+
+ZERO = Decimal(0)
+ASK_AGAIN_S = 5.0
+BEHIND_S = 1.0  # the venue's list of trades is behind what it said of an order
+LOOK_BACK_NS = 60_000_000_000  # trades are asked for from a minute before what is known
+FUNDED_NS = 86_400_000_000_000  # funding is asked for from a day before the last sign of life
+
+
+@final
+class Reconciling:
+    def __init__(self, executor: "OrderExecutor", sweep_s: float) -> None:
+        self._executor = executor
+        self._sweep_s = sweep_s
+        self._armed = False  # a sweep will come
+        self._stirred = False  # something happened since the last one
+        self._fetching = False
+        self._once_more = False
+        self._funded: set[str] = set()
+        self._funded_since = 0
+        self._held: dict[str, Decimal] = {}  # instrument -> size, by the fills on record; until positions agreed
+
+    def funded_since(self, last: Portfolio | None) -> int:
+        return last.at - FUNDED_NS if last else 0
+
+    def start(self, held: Mapping[str, Mapping[str, Decimal]], funded: Sequence[str], since_ns: int) -> None:
+        for sizes in held.values():
+            for instrument, size in sizes.items():
+                self._held[instrument] = EXACT.add(self._held.get(instrument, ZERO), size)
+        self._funded = set(funded)
+        self._funded_since = since_ns
+        self._fetch_fundings()
+        if self._executor.work:
+            self.fetch_trades()
+        else:
+            self._compare()
+        self.arm()
+
+    def catch_up(self) -> None:
+        """After a gap in the stream."""
+        self._fetch_fundings()
+        if self._executor.work:
+            self.fetch_trades()
+            self._inquire_all()
+
+    def _inquire_all(self) -> None:
+        for client_id in self._executor.work:
+            self._executor.inquire(client_id)
+
+    # ---- trades
+
+    def fetch_trades(self) -> None:
+        """Asks for the trades of all orders under way, at most one question at a time."""
+        if self._fetching:
+            self._once_more = True
+            return
+        executor = self._executor
+        oldest = min((work.known_ns for work in executor.work.values()), default=executor.now)
+        self._fetching = True
+        executor.call(
+            executor.venue.fills, oldest - LOOK_BACK_NS, returns=list[FillReport], then=self._fetched,
+            timeout_s=executor.settings.timeout_s, latency_ns=executor.venue.latency_ns,
+        )  # fmt: skip
+
+    def _fetched(self, outcome: list[FillReport] | Failure) -> None:
+        executor = self._executor
+        self._fetching = False
+        again, self._once_more = self._once_more, False
+        if isinstance(outcome, Failure):
+            executor.later(ASK_AGAIN_S, self.fetch_trades)
+            return
+        for report in outcome:
+            if work := executor.work.get(report.client_id):
+                executor.book(work, report)
+        if again:
+            self.fetch_trades()
+        elif any(work.ended for work in executor.work.values()):
+            executor.later(BEHIND_S, self.fetch_trades)
+        if not executor.ready:
+            self._inquire_all()
+            self.check()
+
+    # ---- ready
+
+    def check(self) -> None:
+        """Once no order is in doubt, positions must agree; then orders may go out."""
+        executor = self._executor
+        if not executor.ready and not any(work.resolving or work.ended for work in executor.work.values()):
+            self._compare()
+
+    def count(self, fill: Fill) -> None:
+        """A fill on record, until positions agreed."""
+        if not self._executor.ready:
+            signed = fill.size if fill.side == "buy" else -fill.size
+            self._held[fill.instrument] = EXACT.add(self._held.get(fill.instrument, ZERO), signed)
+
+    def _compare(self) -> None:
+        executor = self._executor
+        executor.call(
+            executor.venue.state, returns=VenueState, then=self._compared,
+            timeout_s=executor.settings.timeout_s, latency_ns=executor.venue.latency_ns,
+        )  # fmt: skip
+
+    def _compared(self, outcome: VenueState | Failure) -> None:
+        executor = self._executor
+        if executor.ready:
+            return
+        if isinstance(outcome, Failure):
+            executor.later(ASK_AGAIN_S, self.check)
+            return
+        there = {each.instrument: each.size for each in outcome.positions if each.size}
+        here = {instrument: size for instrument, size in self._held.items() if size}
+        if there == here:
+            executor.become_ready()
+            return
+        text = f"the venue has {_words(there)}, on record is {_words(here)}: nothing is sent until they agree"
+        executor.say("critical", "positions", text)
+        executor.later(ASK_AGAIN_S, self.fetch_trades)
+
+    # ---- sweeping
+
+    def arm(self) -> None:
+        """Something stirs: a sweep comes, and another as long as orders work."""
+        self._stirred = True
+        if self._sweep_s and not self._armed:
+            self._armed = True
+            self._executor.later(self._sweep_s, self._sweep)
+
+    def _sweep(self) -> None:
+        """A stream may lose a message: compare what is open, and what funding was paid."""
+        executor = self._executor
+        self._armed = False
+        if not executor.work and not self._stirred:
+            return
+        self.arm()
+        self._stirred = False
+        self._fetch_fundings()
+        if executor.work:
+            executor.call(
+                executor.venue.state, returns=VenueState, then=self._swept,
+                timeout_s=executor.settings.timeout_s, latency_ns=executor.venue.latency_ns,
+            )  # fmt: skip
+
+    def _swept(self, outcome: VenueState | Failure) -> None:
+        if isinstance(outcome, Failure):
+            return
+        executor = self._executor
+        open_there = {report.client_id: report for report in outcome.open_orders}
+        for client_id, work in list(executor.work.items()):
+            if not work.sent or work.resolving or work.state == "intent":
+                continue
+            if client_id in open_there:
+                executor.reported(work, open_there[client_id])
+            else:
+                executor.inquire(client_id)
+
+    # ---- funding
+
+    def fund(self, funding: Funding) -> None:
+        """A payment, once."""
+        executor = self._executor
+        if funding.funding_id in self._funded:
+            return
+        self._funded.add(funding.funding_id)
+        executor.emit(
+            Funding(
+                account=executor.account, instrument=funding.instrument, funding_id=funding.funding_id,
+                rate=funding.rate, amount=funding.amount, due_ns=funding.due_ns,
+            )
+        )  # fmt: skip
+        self.arm()
+
+    def _fetch_fundings(self) -> None:
+        executor = self._executor
+        executor.call(
+            executor.venue.fundings, self._funded_since, returns=list[FundingReport], then=self._paid,
+            timeout_s=executor.settings.timeout_s, latency_ns=executor.venue.latency_ns,
+        )  # fmt: skip
+
+    def _paid(self, outcome: list[FundingReport] | Failure) -> None:
+        executor = self._executor
+        if isinstance(outcome, Failure):
+            executor.later(ASK_AGAIN_S, self._fetch_fundings)
+            return
+        for report in outcome:
+            self.fund(
+                Funding(
+                    account=executor.account, instrument=report.instrument, funding_id=report.funding_id,
+                    rate=report.rate, amount=report.amount, due_ns=report.due_ns,
+                )
+            )  # fmt: skip
+        self._funded_since = max(self._funded_since, executor.now - FUNDED_NS)
+
+
+def _words(sizes: Mapping[str, Decimal]) -> str:
+    return ", ".join(f"{size} {instrument}" for instrument, size in sorted(sizes.items())) or "no position"

@@ -1,0 +1,397 @@
+"""risk: yes or no, and how much.
+
+Holds an account's Portfolio, its working orders, the circuit breaker. Receives Decision; emits exactly one verdict
+for each: Approved with the sized order, or Refused with the rule. Exits pass always; entries pass every limit. A
+daily loss past the limit trips the breaker, which stays tripped, restarts and crashes included, until a person
+resets it.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import partial
+from typing import Any, final
+
+import msgspec
+from msgspec import Struct
+
+from kokex.config import Plan, Risk
+from kokex.kernel.actor import Actor
+from kokex.kernel.cell import Failure
+from kokex.market.instruments import exact, is_tradable, notional, safe_price
+from kokex.market.orders import client_id
+from kokex.market.sizing import Room, broken_limit, entry_size, half, percent_of, stop_distance
+from kokex.messages import (
+    SETTLED,
+    Alert,
+    Approved,
+    Command,
+    Decision,
+    Instrument,
+    Link,
+    Order,
+    OrderUpdate,
+    Portfolio,
+    Refused,
+    Side,
+)
+from kokex.ports import Saved, Store
+
+ZERO = Decimal(0)
+MINUTE_NS = 60_000_000_000
+COMMIT_TIMEOUT_S = 10.0
+COMMIT_AGAIN_S = 1.0
+
+
+class Breaker(Struct, frozen=True):
+    tripped_ns: int = 0  # 0: it is not
+    reason: str = ""
+
+
+class Loaded(Struct, frozen=True):
+    breaker: Breaker
+    interrupted: tuple[Decision, ...]  # on record without a verdict
+    working: tuple[Order, ...]
+
+
+class Working(Struct):
+    """An approved order that is not settled, or whose last fill the portfolio has not counted yet."""
+
+    order: Order
+    price: Decimal  # 0: not known, since a restart
+    last_fill: int = 0  # id of its newest fill
+    settled: bool = False
+
+
+@final
+class Refusal(Exception):
+    def __init__(self, rule: str, reason: str) -> None:
+        self.rule = rule
+        self.reason = reason
+
+
+class RiskKeeper(Actor):
+    emits = (Approved, Refused, Decision, Alert)
+    state = Loaded
+
+    def __init__(
+        self,
+        account: str,
+        limits: Risk,
+        plans: Mapping[str, Plan],
+        instruments: Mapping[str, Instrument],
+        store: Store,
+        *,
+        leverage: Decimal,
+        fixed_size: Decimal | None = None,
+        forgetful: bool = False,
+    ) -> None:
+        """`fixed_size` switches sizing and stops off. `forgetful` plants a bug for tests: the breaker is not kept."""
+        self._account = account
+        self._limits = limits
+        self._plans = plans
+        self._instruments = instruments
+        self._store = store
+        self._leverage = leverage
+        self._fixed_size = fixed_size
+        self._forgetful = forgetful
+        self._breaker = Breaker()
+        self._portfolio: Portfolio | None = None
+        self._working: dict[str, Working] = {}
+        self._recent: deque[int] = deque()
+        self._venue_up = True
+        self._reducing: set[str] = set()
+        self._interrupted: frozenset[int] = frozenset()  # decisions that a start refused
+
+    @property
+    def _key(self) -> str:
+        return f"breaker[{self._account}]"
+
+    async def load(self) -> Loaded:
+        body = None if self._forgetful else await self._store.saved(self._key)
+        breaker = msgspec.msgpack.decode(body, type=Breaker) if body else Breaker()
+        open_ones = await self._store.open_verdicts(self._account)
+        interrupted = tuple(each for each in open_ones if isinstance(each, Decision))
+        approved = tuple(each.order for each in open_ones if isinstance(each, Approved) and each.order)
+        return Loaded(breaker, interrupted, (*await self._store.unsettled(self._account), *approved))
+
+    def start(self, state: Loaded) -> None:
+        self._breaker = state.breaker
+        for order in state.working:
+            self._working[order.client_id] = Working(order, order.price or order.trigger or ZERO)
+        for decision in state.interrupted:
+            self._refuse(decision, Refusal("interrupted", "risk went down before a verdict"))
+        self._interrupted = frozenset(decision.id for decision in state.interrupted)
+        if state.breaker.tripped_ns:
+            self._say("warning", "tripped", f"the circuit breaker is still tripped: {state.breaker.reason}")
+
+    # ---- what it knows
+
+    def on_portfolio(self, portfolio: Portfolio) -> None:
+        self._portfolio = portfolio
+        for key, working in list(self._working.items()):
+            if working.settled and working.last_fill <= portfolio.last_fill:
+                del self._working[key]
+        self._watch_loss(portfolio)
+        self._watch_growth(portfolio)
+
+    def on_order_update(self, update: OrderUpdate) -> None:
+        working = self._working.get(update.client_id)
+        if working is None:
+            if update.order and update.state == "intent":  # a protective stop
+                self._working[update.client_id] = Working(update.order, update.order.trigger or ZERO)
+            return
+        working.last_fill = max(working.last_fill, update.fill)
+        if update.state not in SETTLED:
+            return
+        if working.order.reduce_only and working.order.trigger is None:
+            self._reducing.discard(update.instrument)  # whatever it came to: look again
+        if self._portfolio is not None and working.last_fill <= self._portfolio.last_fill:
+            del self._working[update.client_id]
+        else:  # until the portfolio has counted its fills
+            working.settled = True
+
+    def on_link(self, link: Link) -> None:
+        self._venue_up = link.up
+
+    def _watch_loss(self, portfolio: Portfolio) -> None:
+        loss = portfolio.day_start_equity - portfolio.equity
+        if self._breaker.tripped_ns or loss < percent_of(portfolio.day_start_equity, self._limits.max_daily_loss_pct):
+            return
+        reason = f"lost {loss:.2f} today, {loss / portfolio.day_start_equity:.2%} of the day's {portfolio.day_start_equity:.2f}"
+        self._keep(Breaker(self.now, reason))
+        self._announce(reason)
+
+    def _announce(self, reason: str) -> None:
+        """A trip holds at once; it is told once it is on disk, where no crash can undo it."""
+        then = partial(self._written, reason)
+        self.call(self._store.commit, returns=None, then=then, timeout_s=COMMIT_TIMEOUT_S)
+
+    def _written(self, reason: str, outcome: None | Failure) -> None:
+        if outcome is not None:
+            self.later(COMMIT_AGAIN_S, self._announce, reason)
+        else:
+            self._say("critical", "breaker", f"circuit breaker tripped: {reason}; no new entries until `kokex reset`")
+
+    def _watch_growth(self, portfolio: Portfolio) -> None:
+        """A position that outgrew its limit by price alone is cut back."""
+        for position in portfolio.positions:
+            instrument = self._instruments[position.instrument]
+            worth = abs(notional(instrument, position.size, position.mark))
+            limit = percent_of(portfolio.equity, self._limits.max_position_pct)
+            if not position.size or worth <= limit * Decimal("1.02"):
+                self._reducing.discard(position.instrument)
+            elif position.instrument not in self._reducing and not self.draining:
+                self._reducing.add(position.instrument)
+                self._cut(portfolio, position.instrument, float(position.mark))
+
+    def _cut(self, portfolio: Portfolio, symbol: str, price: float) -> None:
+        plan = max(portfolio.held, key=lambda name: abs(portfolio.held[name].get(symbol, ZERO)), default="")
+        self.emit(
+            Decision(
+                plan=plan, account=self._account, instrument=symbol, act="reduce", conviction=5, horizon_s=0, price=price,
+                reasons=("the position outgrew max_position_pct",), by="risk",
+            )
+        )  # fmt: skip
+
+    def _keep(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        if not self._forgetful:
+            self._store.append(Saved(key=self._key, body=msgspec.msgpack.encode(breaker)))
+
+    # ---- verdicts
+
+    def on_decision(self, decision: Decision) -> None:
+        if decision.id in self._interrupted:
+            return
+        try:
+            self._approve(decision)
+        except Refusal as refusal:
+            self._refuse(decision, refusal)
+
+    def _refuse(self, decision: Decision, refusal: Refusal) -> None:
+        if decision.by == "risk":
+            self._reducing.discard(decision.instrument)  # look again
+        self.emit(
+            Refused(
+                decision=decision.id, account=self._account, plan=decision.plan, instrument=decision.instrument,
+                rule=refusal.rule, reason=refusal.reason,
+            )
+        )  # fmt: skip
+
+    def _approve(self, decision: Decision) -> None:
+        if decision.act == "hold":
+            self._say_yes(decision, None, note="nothing to do")
+            return
+        instrument = self._instruments.get(decision.instrument)
+        if instrument is None:
+            raise Refusal("unknown_instrument", f"{decision.instrument} is not traded here")
+        if self._portfolio is None:
+            raise Refusal("no_portfolio", "the account is not known yet")
+        if 0 < decision.deadline_ns < self.now:
+            raise Refusal("stale", "the decision came after its deadline")
+        if decision.act in ("close", "reduce"):
+            self._approve_exit(decision, instrument, self._portfolio)
+        else:
+            self._approve_entry(decision, instrument, self._portfolio)
+
+    def _approve_exit(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> None:
+        held = self._held(decision, portfolio)
+        if not held:
+            raise Refusal("nothing_to_close", f"no position in {instrument.symbol}")
+        side: Side = "sell" if held > 0 else "buy"
+        closing = sum(
+            (w.order.size for w in self._working.values() if _is_market_exit(w.order, instrument.symbol, decision.plan, side)),
+            ZERO,
+        )
+        open_size = abs(held) - closing
+        if open_size <= 0:
+            raise Refusal("already_closing", "an order that closes it is under way")
+        size = decision.size or (half(instrument, open_size) if decision.act == "reduce" else open_size)
+        # A remainder below the venue's minimum is closed by the smallest order there is: it only reduces.
+        size = max(min(size, open_size), instrument.minimum)
+        self._say_yes(decision, self._order(decision, side, size, reduce_only=True))
+
+    def _held(self, decision: Decision, portfolio: Portfolio) -> Decimal:
+        """What the plan holds; as one plan at a time holds an instrument, that is the account's position."""
+        return portfolio.held.get(decision.plan, {}).get(decision.instrument, ZERO)
+
+    def _approve_entry(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> None:
+        self._check_open(decision, instrument, portfolio)
+        limits = self._plans[decision.plan].risk if decision.plan in self._plans else self._limits
+        side: Side = "buy" if decision.act == "open_long" else "sell"
+        held = self._held(decision, portfolio)
+        against = abs(held) if (held > 0) == (side == "sell") and held else ZERO
+        price = decision.limit or exact(decision.price)
+        room = self._room(instrument, price, against, portfolio)
+        stop: Decimal | None = None
+        if self._fixed_size is not None:
+            size = self._fixed_size
+        else:
+            distance = stop_distance(price, limits, atr=decision.atr, invalidation=decision.invalidation)
+            stop = safe_price(instrument, "sell" if side == "buy" else "buy", price - distance if side == "buy" else price + distance)
+            if stop <= 0:
+                raise Refusal("stop", f"the stop would be at {stop}")
+            sized = entry_size(instrument, price, room, limits, distance=distance, conviction=decision.conviction)
+            if not sized.size:
+                raise Refusal(sized.rule, f"no room for a position under {sized.rule}")
+            size = decision.size or sized.size
+        if not is_tradable(instrument, size):
+            raise Refusal("size", f"{size} is not a size {instrument.symbol} trades in: at least {instrument.minimum} in steps of {instrument.lot}")
+        if rule := broken_limit(instrument, size, price, room, limits):
+            raise Refusal(rule, f"{size} {instrument.symbol} at {price} would break {rule}")
+        self._recent.append(self.now)
+        self._say_yes(decision, self._order(decision, side, size + against), stop=stop)
+
+    def _check_open(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> None:
+        """What must hold before any new risk."""
+        if self.draining:
+            raise Refusal("draining", "the daemon is stopping")
+        if self._breaker.tripped_ns:
+            raise Refusal("breaker", self._breaker.reason)
+        if not self._venue_up:
+            raise Refusal("venue_down", "no private stream from the venue")
+        if decision.act == "open_short" and instrument.kind == "spot":
+            raise Refusal("spot_short", "spot cannot be sold short")
+        if decision.limit is not None:
+            deviation = abs(decision.limit / exact(decision.price) - 1) * 100
+            if deviation > exact(self._limits.max_price_deviation_pct):
+                text = f"the limit {decision.limit} is {deviation:.1f} % from the market at {decision.price:g}"
+                raise Refusal("fat_finger", text)
+        while self._recent and self._recent[0] <= self.now - MINUTE_NS:
+            self._recent.popleft()
+        if len(self._recent) >= self._limits.max_orders_per_minute:
+            raise Refusal("max_orders_per_minute", f"{len(self._recent)} entries in the last minute")
+        for working in self._working.values():
+            order = working.order
+            if not order.reduce_only and not working.price:
+                raise Refusal("unresolved", f"what became of order {order.client_id} is not known yet")
+            if order.instrument == instrument.symbol and not order.reduce_only and not working.settled:
+                raise Refusal("entry_under_way", f"order {order.client_id} is not settled yet")
+            if order.instrument == instrument.symbol and order.plan != decision.plan:
+                raise Refusal("other_plan", f"order {order.client_id} of plan {order.plan} is not settled yet")
+        for plan, sizes in portfolio.held.items():
+            if plan != decision.plan and sizes.get(instrument.symbol):
+                # A venue nets the positions of an account: two plans in one would undo each other's stops.
+                raise Refusal("other_plan", f"plan {plan} holds {instrument.symbol} in this account")
+
+    def _room(self, instrument: Instrument, price: Decimal, against: Decimal, portfolio: Portfolio) -> Room:
+        """Worst case: every working entry fills, and no exit does.
+
+        An order that turns a position round first closes it. But where there are stops, one may do that before it,
+        and then the whole order opens: what it turns is no room.
+        """
+        if self._fixed_size is None:
+            against = ZERO
+        exposure = tied = ZERO
+        position = ZERO
+        for each in portfolio.positions:
+            of = self._instruments[each.instrument]
+            worth = abs(notional(of, each.size, price if of is instrument else each.mark))
+            exposure += worth
+            tied += worth if of.kind == "spot" else worth / self._leverage
+            if of is instrument:
+                turned = notional(of, against, price)
+                position, exposure = worth - turned, exposure - turned
+        for working in self._working.values():
+            if not working.order.reduce_only:
+                of = self._instruments[working.order.instrument]
+                worth = notional(of, working.order.size, working.price)
+                exposure += worth
+                tied += worth if of.kind == "spot" else worth / self._leverage
+                if of is instrument:
+                    position += worth
+        return Room(portfolio.equity, max(ZERO, portfolio.equity - tied), exposure, position)
+
+    def _order(self, decision: Decision, side: Side, size: Decimal, *, reduce_only: bool = False) -> Order:
+        return Order(
+            client_id=client_id(self._store.tag, decision.id),
+            account=self._account,
+            plan=decision.plan,
+            instrument=decision.instrument,
+            side=side,
+            kind="market" if decision.limit is None else "limit",
+            size=size,
+            price=decision.limit,
+            reduce_only=reduce_only,
+            decision=decision.id,
+        )
+
+    def _say_yes(self, decision: Decision, order: Order | None, *, stop: Decimal | None = None, note: str = "") -> None:
+        if order:
+            self._working[order.client_id] = Working(order, order.price or exact(decision.price))
+        self.emit(
+            Approved(
+                decision=decision.id, account=self._account, plan=decision.plan, instrument=decision.instrument,
+                order=order, stop=stop, note=note,
+            )
+        )  # fmt: skip
+
+    # ---- people
+
+    def on_command(self, command: Command) -> dict[str, Any]:
+        """reset: the breaker. limits: what holds."""
+        if command.verb == "reset":
+            was = self._breaker
+            self._keep(Breaker())
+            if was.tripped_ns:
+                self._say("info", "breaker", "circuit breaker reset by a person")
+            return {"account": self._account, "was_tripped": bool(was.tripped_ns), "reason": was.reason}
+        return {
+            "account": self._account,
+            "breaker": "tripped" if self._breaker.tripped_ns else "closed",
+            "reason": self._breaker.reason,
+            "venue_up": self._venue_up,
+            "limits": msgspec.to_builtins(self._limits),
+        }
+
+    def _say(self, severity: Any, kind: str, text: str) -> None:
+        self.emit(Alert(severity=severity, kind=kind, text=text, account=self._account))
+
+
+def _is_market_exit(order: Order, symbol: str, plan: str, side: Side) -> bool:
+    return (
+        order.reduce_only
+        and order.trigger is None
+        and (order.instrument, order.plan, order.side) == (symbol, plan, side)
+    )

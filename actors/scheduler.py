@@ -1,0 +1,260 @@
+"""scheduler: when to think, and about what.
+
+Holds each plan's rhythm. Receives Edge and Readings (an instrument is warm) from the indicator, Link (the market
+is silent or back) from the feed, Commands from control; emits Cycle.
+
+adaptive  a cycle every `long_s`, every `short_s` once an edge came, back after `calm_s` without one. Edges wait
+          `grace_s` for company: one cycle for all, the most significant first, the same edge once in `cooldown_s`.
+          A strategy's signal under `rules` does not wait: a decision on a close can then fill at the next open.
+realtime  a cycle every `realtime_s` for all instruments (or one each), edges or not.
+daily     a cycle per market at each session.
+
+In every mode the first cycle follows `FIRST_CYCLE_S` after the first instrument is warm.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, final
+
+import msgspec
+from msgspec import Struct
+
+from kokex.config import Plan
+from kokex.kernel.actor import DEFERRED, Actor
+from kokex.kernel.cell import Failure, Timer
+from kokex.market.calendars import next_session, session_times
+from kokex.messages import Alert, Command, Cycle, Edge, Link, Readings
+from kokex.ports import Saved, Store
+
+KEY = "scheduler"
+FIRST_CYCLE_S = 2.0  # so that the other instruments can be warm too
+DEADLINE_S = 60.0  # an answer to a cycle that comes later is stale
+COMMIT_S = 5.0  # what a person said is confirmed once it is on disk
+MIDNIGHT_NS = 0
+LONG_AGO_NS = -(1 << 62)
+
+
+class Kept(Struct, frozen=True):
+    """What people said, and a restart must not forget."""
+
+    paused: bool = False
+    plans: dict[str, bool] = {}  # started or stopped
+
+
+@final
+class Rhythm:
+    """One plan's state."""
+
+    def __init__(self, plan: Plan, markets: Mapping[str, Sequence[str]]) -> None:
+        self.plan = plan
+        self.markets = markets  # market -> instruments
+        self.enabled = plan.enabled
+        self.warm = False
+        self.pending: dict[tuple[str, str, str], Edge] = {}  # wait for company, the newest of a key
+        self.accepted: dict[tuple[str, str, str], int] = {}  # key of an edge -> when it last woke somebody
+        self.grace: Timer | None = None
+        self.next: Timer | None = None
+        self.last_edge_ns = LONG_AGO_NS
+
+    def cadence_s(self, now: int) -> float:
+        mode = self.plan.mode
+        return mode.short_s if now - self.last_edge_ns < mode.calm_s * 1e9 else mode.long_s
+
+
+class Scheduler(Actor):
+    emits = (Cycle, Alert)
+    state = Kept
+
+    def __init__(self, plans: Sequence[Plan], markets: Callable[[str], str], store: Store) -> None:
+        """`markets` names the trading calendar of an instrument."""
+        self._store = store
+        self._paused = False
+        self._said: dict[str, bool] = {}  # plan -> started or stopped by a person
+        self._market_up = True
+        self._rhythms: dict[str, Rhythm] = {}
+        for plan in plans:
+            by_market: dict[str, list[str]] = {}
+            for instrument in plan.instruments:
+                by_market.setdefault(markets(instrument), []).append(instrument)
+            self._rhythms[plan.name] = Rhythm(plan, by_market)
+
+    async def load(self) -> Kept:
+        body = await self._store.saved(KEY)
+        return msgspec.msgpack.decode(body, type=Kept) if body else Kept()
+
+    def start(self, state: Kept) -> None:
+        self._paused, self._said = state.paused, dict(state.plans)
+        for name, rhythm in self._rhythms.items():
+            rhythm.enabled = self._said.get(name, rhythm.enabled)
+
+    # ---- what wakes
+
+    def on_readings(self, readings: Readings) -> None:
+        """An instrument is warm; the first of its plan starts the clock."""
+        rhythm = self._rhythms[readings.plan]
+        if rhythm.warm:
+            return
+        rhythm.warm = True
+        if rhythm.plan.mode.long_s > 0:  # else only edges wake it (a backtest)
+            rhythm.next = self.later(FIRST_CYCLE_S, self._timed, rhythm, "first")
+
+    def on_edge(self, edge: Edge) -> None:
+        """Only where it may wake somebody; that a threshold was released does not."""
+        rhythm = self._rhythms[edge.plan]
+        if edge.kind == "calm" or rhythm.plan.mode.kind != "adaptive" or self._obstacle(rhythm):
+            return
+        signal = edge.kind == "signal"
+        if not signal and not self._fresh(rhythm, edge):
+            return
+        self._liven(rhythm)
+        rhythm.pending[edge.key] = edge
+        if signal and rhythm.plan.brain.kind == "rules":
+            if rhythm.grace:
+                rhythm.grace.cancel()
+            rhythm.grace = self.later(0, self._woken, rhythm, "signal")  # with all the signals of this instant
+        elif rhythm.grace is None:
+            rhythm.grace = self.later(rhythm.plan.mode.grace_s, self._woken, rhythm, "edge")
+
+    def _fresh(self, rhythm: Rhythm, edge: Edge) -> bool:
+        """Not the same edge again within the cooldown."""
+        before = rhythm.accepted.get(edge.key, LONG_AGO_NS)
+        if edge.close_ns - before < rhythm.plan.mode.cooldown_s * 1e9:
+            return False
+        rhythm.accepted[edge.key] = edge.close_ns
+        return True
+
+    def _liven(self, rhythm: Rhythm) -> None:
+        """From the long rhythm to the short one."""
+        rhythm.last_edge_ns = self.now
+        if rhythm.next and rhythm.next.due_ns - self.now > rhythm.plan.mode.short_s * 1e9:
+            self._arm(rhythm)
+
+    def on_link(self, link: Link) -> None:
+        self._market_up = link.up
+
+    # ---- cycles
+
+    def _woken(self, rhythm: Rhythm, why: Any) -> None:
+        edges = sorted(rhythm.pending.values(), key=lambda e: (-e.score, e.id))
+        rhythm.pending.clear()
+        rhythm.grace = None
+        instruments = tuple(dict.fromkeys(edge.instrument for edge in edges))
+        self._cycle(rhythm, why, instruments, edges=tuple(edge.id for edge in edges), note=edges[0].note)
+
+    def _timed(self, rhythm: Rhythm, why: Any) -> None:
+        mode = rhythm.plan.mode
+        if mode.kind == "daily":
+            for market, instruments in rhythm.markets.items():
+                self._cycle(rhythm, why, tuple(instruments), market=market)
+        elif mode.kind == "realtime" and mode.per_instrument:
+            for instrument in rhythm.plan.instruments:
+                self._cycle(rhythm, why, (instrument,))
+        else:
+            self._cycle(rhythm, why, rhythm.plan.instruments)
+        self._arm(rhythm)
+
+    def _arm(self, rhythm: Rhythm) -> None:
+        """Sets the next timed cycle."""
+        mode, now = rhythm.plan.mode, self.now
+        if rhythm.next:
+            rhythm.next.cancel()
+        if mode.kind == "daily":
+            due, why = next_session(now, session_times(MIDNIGHT_NS, mode.sessions, mode.spacing_h)), "session"
+        elif mode.kind == "realtime":
+            step = round(mode.realtime_s * 1e9)
+            due, why = now - now % step + step, "realtime"
+        else:
+            cadence_s = rhythm.cadence_s(now)
+            due, why = now + round(cadence_s * 1e9), "long" if cadence_s == mode.long_s else "short"
+        rhythm.next = self.at(due, self._timed, rhythm, why)
+
+    def _obstacle(self, rhythm: Rhythm) -> str:
+        """Why there can be no cycle now, or nothing."""
+        if self.draining:
+            return "the daemon is stopping"
+        if self._paused:
+            return "paused"
+        if not rhythm.enabled:
+            return "the plan is stopped"
+        if not rhythm.warm:
+            return "its indicators are still warming up"
+        return "" if self._market_up else "there is no market data"
+
+    def _cycle(
+        self,
+        rhythm: Rhythm,
+        why: Any,
+        instruments: tuple[str, ...],
+        *,
+        edges: tuple[int, ...] = (),
+        market: str = "",
+        note: str = "",
+    ) -> None:
+        if self._obstacle(rhythm):
+            return
+        deadline_ns = self.now + round(DEADLINE_S * 1e9)
+        self.emit(
+            Cycle(
+                plan=rhythm.plan.name, why=why, instruments=instruments, edges=edges, deadline_ns=deadline_ns,
+                market=market, note=note,
+            )
+        )  # fmt: skip
+
+    # ---- people
+
+    def on_command(self, command: Command) -> Any:
+        """schedule; cycle; pause and resume, a plan or all; plans_start and plans_stop. Answers what is so then."""
+        verb, name = command.verb, command.args.get("plan", "")
+        there_are = f"there are: {', '.join(self._rhythms)}"
+        if name and name not in self._rhythms:
+            return {"error": f"there is no plan {name!r}; {there_are}"}
+        if verb == "schedule":
+            return self._schedule()
+        if verb == "cycle":
+            return self._cycle_now([self._rhythms[name]] if name else list(self._rhythms.values()))
+        if name:
+            self._said[name] = self._rhythms[name].enabled = verb in {"resume", "plans_start"}
+        elif verb in {"pause", "resume"}:
+            self._paused = verb == "pause"
+        else:
+            return {"error": f"which plan? {there_are}"}
+        self._store.append(Saved(key=KEY, body=msgspec.msgpack.encode(Kept(self._paused, self._said))))
+        self._tell()
+        self.call(self._store.commit, returns=None, then=partial(self._kept, command.id), timeout_s=COMMIT_S)
+        return DEFERRED
+
+    def _kept(self, question: int, outcome: Failure | None) -> None:
+        if outcome is None:
+            self.reply(question, self._schedule())
+        else:
+            self.reply(question, {"error": f"it is so now, but a restart may not know it: {outcome.text}"})
+
+    def _cycle_now(self, rhythms: Sequence[Rhythm]) -> dict[str, Any]:
+        obstacles = {rhythm.plan.name: self._obstacle(rhythm) for rhythm in rhythms}
+        made = [rhythm for rhythm in rhythms if not obstacles[rhythm.plan.name]]
+        if not made:
+            return {"error": "no cycle: " + "; ".join(f"{name}: {why}" for name, why in obstacles.items())}
+        for rhythm in made:
+            self._cycle(rhythm, "command", rhythm.plan.instruments)
+        return {"cycles": [rhythm.plan.name for rhythm in made]}
+
+    def _tell(self) -> None:
+        text = "paused: no new cycle" if self._paused else "cycles run"
+        stopped = ", ".join(name for name, rhythm in self._rhythms.items() if not rhythm.enabled)
+        self.emit(Alert(severity="info", kind="schedule", text=f"{text}; stopped: {stopped}" if stopped else text))
+
+    def _schedule(self) -> dict[str, Any]:
+        plans = [
+            {
+                "plan": name,
+                "account": rhythm.plan.account,
+                "mode": rhythm.plan.mode.kind,
+                "enabled": rhythm.enabled,
+                "warm": rhythm.warm,
+                "instruments": list(rhythm.plan.instruments),
+                "strategies": list(rhythm.plan.brain.strategies),
+                "next_cycle_ns": rhythm.next.due_ns if rhythm.next else None,
+            }
+            for name, rhythm in self._rhythms.items()
+        ]
+        return {"paused": self._paused, "market_up": self._market_up, "plans": plans}

@@ -1,0 +1,1 @@
+"""Pictures: PNG by matplotlib in a short-lived process, HTML without anything."""

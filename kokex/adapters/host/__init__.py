@@ -1,0 +1,1 @@
+"""The machine the daemon runs on: clock, ids, chance, locks, candle files."""

@@ -1,0 +1,1 @@
+"""The store: one SQLite file behind `kokex.ports.Store`."""

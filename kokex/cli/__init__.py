@@ -1,0 +1,95 @@
+"""The command line. Each command's module is imported when the command is called, and no other."""
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from kokex import __version__
+
+# command -> its module, one line of help; in the order of `kokex --help`
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run":       ("run",       "The daemon: trade until Ctrl-C."),
+    "status":    ("questions", "How the running daemon is: plans, accounts, actors."),
+    "balance":   ("questions", "Equity and cash."),
+    "positions": ("questions", "What is held."),
+    "orders":    ("questions", "Open orders, or all of them."),
+    "trades":    ("questions", "What was filled."),
+    "plans":     ("schedule",  "List, start or stop plans."),
+    "pause":     ("schedule",  "No new cycles until `resume`."),
+    "resume":    ("schedule",  "Cycles again after `pause`."),
+    "cycle":     ("schedule",  "Think now, without waiting for the clock."),
+    "buy":       ("trading",   "Open or add to a long position."),
+    "sell":      ("trading",   "Open or add to a short position."),
+    "close":     ("trading",   "Close a position at the market."),
+    "cancel":    ("trading",   "Cancel an open order."),
+    "reset":     ("trading",   "Reset a tripped circuit breaker."),
+    "explain":   ("explain",   "Why there is an order: from its fill back to the candles."),
+    "backtest":  ("backtest",  "The same graph over files of candles, with a report."),
+    "data":      ("data",      "Candles in and out, gaps found and filled."),
+    "replay":    ("replay",    "A recorded session once more, compared with the record."),
+    "simulate":  ("simulate",  "Days of trading under faults, seed by seed."),
+    "doctor":    ("doctor",    "What is wrong with this installation, each with its remedy."),
+}  # fmt: skip
+
+
+class Commands(click.Group):
+    """Finds a command by name without importing the others; every error is one line on stderr."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(import_module(f"kokex.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            guess = get_close_matches(args[0], COMMANDS, n=1)
+            raise click.UsageError(f"no command {args[0]!r}" + (f"; did you mean {guess[0]!r}?" if guess else ""), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except click.exceptions.NoArgsIsHelpError as shown:
+            shown.show()
+            sys.exit(2)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "kokex"
+            _fail(f"{error.format_message().rstrip('.')}; see `{command} --help`", 2)
+        except click.ClickException as error:
+            _fail(error.format_message(), error.exit_code)
+        except click.Abort:
+            _fail("stopped", 130)
+        except BrokenPipeError:  # whoever read our lines has gone
+            sys.stdout = None
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    click.echo(f"kokex: {text}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="kokex", message="%(prog)s %(version)s")
+def main() -> None:
+    """KOKEX: a trading daemon without a screen.
+
+    `kokex run` starts it on paper money; no key, no account, no network. The other commands talk to it from another
+    terminal, or look into what it has on record. `kokex COMMAND --help` has an example each.
+    """

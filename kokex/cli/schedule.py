@@ -1,0 +1,119 @@
+"""`kokex pause`, `resume`, `cycle`, `plans`: when the daemon thinks."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from kokex.cli.asking import command
+from kokex.cli.options import CONFIG, DATABASE, JSON, configured
+from kokex.cli.output import emit_json, show
+from kokex.present import tables
+
+PLAN = click.option("--plan", metavar="NAME", help="One plan; else all.")
+
+
+@click.command()
+@PLAN
+@CONFIG
+@DATABASE
+@JSON
+def pause(plan: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
+    """No new cycles until `kokex resume`, restarts included. Protective stops stay, and people may still trade.
+
+    \b
+    Example:
+      kokex pause --plan swing
+    """
+    _tell(command(configured(config_file, db), "pause", {"plan": plan}), as_json)
+
+
+@click.command()
+@PLAN
+@CONFIG
+@DATABASE
+@JSON
+def resume(plan: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
+    """Cycles again after `kokex pause`.
+
+    \b
+    Example:
+      kokex resume
+    """
+    _tell(command(configured(config_file, db), "resume", {"plan": plan}), as_json)
+
+
+@click.command()
+@PLAN
+@CONFIG
+@DATABASE
+@JSON
+def cycle(plan: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
+    """Think now, without waiting for the clock or for an edge.
+
+    \b
+    Example:
+      kokex cycle
+    """
+    answer = command(configured(config_file, db), "cycle", {"plan": plan})
+    if as_json:
+        emit_json(answer)
+    elif answer["cycles"]:
+        click.echo(f"a cycle each for: {', '.join(answer['cycles'])}")
+    else:
+        raise click.ClickException("no cycle: paused, stopped, warming up, or no market data; see `kokex status`")
+
+
+@click.group()
+def plans() -> None:
+    """List, start or stop plans.
+
+    \b
+    Example:
+      kokex plans stop swing
+    """
+
+
+@plans.command("list")
+@CONFIG
+@DATABASE
+@JSON
+def list_plans(config_file: Path | None, db: Path | None, as_json: bool) -> None:
+    """The plans of the running daemon."""
+    answer = command(configured(config_file, db), "status")
+    if as_json:
+        emit_json({"paused": answer["paused"], "plans": answer["plans"]})
+    else:
+        listed = msgspec.convert(answer["plans"], type=tuple[tables.Plan, ...], strict=False)
+        show(tables.plans(listed, answer["now_ns"]))
+
+
+@plans.command("start")
+@click.argument("name")
+@CONFIG
+@DATABASE
+@JSON
+def start_plan(name: str, config_file: Path | None, db: Path | None, as_json: bool) -> None:
+    """Let a stopped plan think again; it stays so over restarts."""
+    _tell(command(configured(config_file, db), "plans_start", {"plan": name}), as_json)
+
+
+@plans.command("stop")
+@click.argument("name")
+@CONFIG
+@DATABASE
+@JSON
+def stop_plan(name: str, config_file: Path | None, db: Path | None, as_json: bool) -> None:
+    """Let a plan think no more; its positions stay, with their stops."""
+    _tell(command(configured(config_file, db), "plans_stop", {"plan": name}), as_json)
+
+
+def _tell(answer: Any, as_json: bool) -> None:
+    """How things are after a command."""
+    if as_json:
+        emit_json(answer)
+        return
+    stopped = [plan["plan"] for plan in answer["plans"] if not plan["enabled"]]
+    text = "paused: no new cycle until `kokex resume`" if answer["paused"] else "cycles run"
+    click.echo(text + (f"; stopped: {', '.join(stopped)}" if stopped else ""))

@@ -1,0 +1,44 @@
+"""config.toml and the environment -> frozen structs: `load`. An unknown or wrong key is a `ConfigError` naming it."""
+
+from kokex.config.reading import ConfigError, load
+from kokex.config.schema import (
+    Account,
+    Brain,
+    Config,
+    Control,
+    Edges,
+    Executor,
+    Forecast,
+    Log,
+    Market,
+    Mode,
+    Paper,
+    Parameters,
+    Plan,
+    PlanTable,
+    Risk,
+    Store,
+    Venue,
+)
+
+__all__ = [
+    "Account",
+    "Brain",
+    "Config",
+    "ConfigError",
+    "Control",
+    "Edges",
+    "Executor",
+    "Forecast",
+    "Log",
+    "Market",
+    "Mode",
+    "Paper",
+    "Parameters",
+    "Plan",
+    "PlanTable",
+    "Risk",
+    "Store",
+    "Venue",
+    "load",
+]

@@ -1,0 +1,1 @@
+"""Actors, wires, supervision and the drivers. Knows nothing of trading."""

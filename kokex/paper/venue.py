@@ -1,0 +1,34 @@
+"""The paper venue: one account at a paper exchange, as `ports.Venue`. A client id is unique in its account."""
+
+from kokex.messages import Order
+from kokex.paper.exchange import Exchange
+from kokex.ports import FillReport, FundingReport, OrderReport, VenueState
+
+
+class PaperVenue:
+    """Its coroutines never wait, so a driver without an event loop can step them by hand."""
+
+    up = True  # in process, nothing comes between
+
+    def __init__(self, exchange: Exchange, account: str, latency_ns: int) -> None:
+        self.latency_ns = latency_ns
+        self._exchange = exchange
+        self._account = account
+
+    async def place(self, order: Order) -> OrderReport:
+        return self._exchange.place(self._account, order)
+
+    async def cancel(self, instrument: str, client_id: str) -> OrderReport:
+        return self._exchange.cancel(self._account, instrument, client_id)
+
+    async def lookup(self, instrument: str, client_id: str) -> OrderReport | None:
+        return self._exchange.lookup(self._account, client_id)
+
+    async def fills(self, since_ns: int) -> list[FillReport]:
+        return self._exchange.fills(self._account, since_ns)
+
+    async def fundings(self, since_ns: int) -> list[FundingReport]:
+        return self._exchange.fundings(self._account, since_ns)
+
+    async def state(self) -> VenueState:
+        return self._exchange.state(self._account)

@@ -1,0 +1,254 @@
+"""What the actors need of the world, as Protocols. `adapters` and `simulation` implement them.
+
+Every coroutine here may fail; the errors a caller must tell apart are the classes at the top. A port
+used inline (backtest, replay) must finish without waiting: its `latency_ns` is then added by the kernel.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from msgspec import Struct
+
+from kokex.messages import Approved, Candle, Fill, Instrument, Message, Order, OrderState, Portfolio, Position
+
+
+class Rejected(Exception):
+    """The venue said no, definitively: the order does not exist there. `code` is the venue's."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
+
+
+class Ambiguous(Exception):
+    """Nobody knows whether it was done: a timeout, a 5xx, a broken connection, an unreadable answer."""
+
+
+class StoreError(Exception):
+    """The store could not do it (disk full, locked, corrupt); nothing of the batch was written."""
+
+
+class Post(Protocol):
+    """Hands a message from outside to an actor."""
+
+    def __call__(self, actor: str, message: Message) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Trading time, UTC nanoseconds; never goes back."""
+        ...
+
+
+class Chance(Protocol):
+    """Seeded in simulation. `random.Random` is one."""
+
+    def random(self) -> float: ...
+    def gauss(self, mu: float, sigma: float) -> float: ...
+    def randrange(self, stop: int, /) -> int: ...
+
+
+class Ids(Protocol):
+    def tag(self) -> str:
+        """A new random tag of 6 lower-case letters and digits: names this installation in order ids."""
+        ...
+
+
+class Market(Protocol):
+    """A source of market data that knows its next event: simulated, or replayed from files.
+
+    The driver takes events in time order; live, a pacer sleeps until each is due.
+    """
+
+    instruments: tuple[Instrument, ...]
+    span_ns: int
+
+    def history(self) -> Sequence[Candle]:
+        """Closed candles before the first event, oldest first, for warm-up."""
+        ...
+
+    def next_at(self) -> int | None:
+        """When the next event happens; None: never again."""
+        ...
+
+    def take(self) -> None:
+        """Lets it happen: the market posts its messages (fills of a paper venue first)."""
+        ...
+
+
+class OrderReport(Struct, frozen=True, kw_only=True):
+    """What a venue knows of one order."""
+
+    client_id: str
+    state: OrderState
+    filled: Decimal = Decimal(0)
+    reason: str = ""
+
+
+class FillReport(Struct, frozen=True, kw_only=True):
+    """One trade as a venue reports it."""
+
+    client_id: str
+    instrument: str
+    trade_id: str
+    side: str
+    size: Decimal
+    price: Decimal
+    fee: Decimal
+    liquidity: str
+    filled_ns: int
+
+
+class FundingReport(Struct, frozen=True, kw_only=True):
+    """One funding payment as a venue reports it."""
+
+    instrument: str
+    funding_id: str
+    rate: Decimal
+    amount: Decimal
+    due_ns: int
+
+
+class VenueState(Struct, frozen=True, kw_only=True):
+    """An account at the venue."""
+
+    cash: Decimal
+    positions: tuple[Position, ...]
+    open_orders: tuple[OrderReport, ...]
+
+
+class Venue(Protocol):
+    """One account at an exchange. Fills, order updates and funding are posted to its executor.
+
+    Raises Rejected or Ambiguous, nothing else.
+    """
+
+    latency_ns: int
+    up: bool  # whether its private stream delivers; a Link message tells when that changes
+
+    async def place(self, order: Order) -> OrderReport: ...
+    async def cancel(self, instrument: str, client_id: str) -> OrderReport: ...
+    async def lookup(self, instrument: str, client_id: str) -> OrderReport | None:
+        """None: the venue knows no such order, now."""
+        ...
+
+    async def fills(self, since_ns: int) -> list[FillReport]:
+        """All trades of the account filled at or after `since_ns`, oldest first."""
+        ...
+
+    async def fundings(self, since_ns: int) -> list[FundingReport]:
+        """All funding payments of the account due at or after `since_ns`, oldest first."""
+        ...
+
+    async def state(self) -> VenueState: ...
+
+
+# ---- store ----------------------------------------------------------------------------------
+
+
+class Saved(Struct, frozen=True, kw_only=True):
+    """A small piece of state under a key; the newest replaces the former."""
+
+    key: str
+    body: bytes
+
+
+class Input(Struct, frozen=True, kw_only=True):
+    """Something from outside as the kernel accepted it: what a replay needs."""
+
+    turn: int  # messages handled before it was accepted
+    at: int
+    actor: str
+    kind: str  # "start", "post", "timer", "answer", "loaded", "drain", "stop"
+    ref: int  # the number of the timer or call; the message's id
+    body: bytes  # msgpack, empty for timers
+
+
+class CandleRow(Struct, frozen=True, kw_only=True):
+    span_ns: int
+    candle: Candle
+
+
+Row = Message | Saved | Input | CandleRow
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """An entry as risk approved it, and how many orders it has by now at its protection."""
+
+    approved: Approved
+    guards: int
+
+
+class Store(Protocol):
+    """The one database. Appends keep their order; what is on disk is always a prefix of it."""
+
+    session: int  # number of this run, 1 for the first; message ids start from session << 40
+    tag: str  # names this installation; part of every client order id
+
+    def append(self, row: Row) -> None:
+        """Never waits. The row is on disk once a later `commit` returned."""
+        ...
+
+    async def commit(self) -> None:
+        """Returns once all appended before is on disk. Raises StoreError; the rows are kept for the next try."""
+        ...
+
+    def pending(self) -> int:
+        """Rows appended and not yet on disk."""
+        ...
+
+    async def saved(self, key: str) -> bytes | None: ...
+    async def candles(self, instrument: str, span_ns: int, last: int) -> list[Candle]:
+        """The newest `last` candles, oldest first."""
+        ...
+
+    async def unsettled(self, account: str) -> list[Order]:
+        """Orders whose intent is on record and whose end is not, oldest first."""
+        ...
+
+    async def fills_of_unsettled(self, account: str) -> list[Fill]:
+        """What is on record of the trades of those orders, oldest first."""
+        ...
+
+    async def entries(self, account: str) -> list[Entry]:
+        """The newest entry that filled, of each plan, instrument and side, and all that are unsettled; oldest first."""
+        ...
+
+    async def open_verdicts(self, account: str) -> list[Message]:
+        """Decisions without a verdict, and approvals without an intent (of approvals that carry an order)."""
+        ...
+
+    async def fills_after(self, account: str, fill: int) -> list[Message]:
+        """Fill and Funding messages of an account with id > `fill`, oldest first."""
+        ...
+
+    async def fundings_since(self, account: str, due_ns: int) -> list[str]:
+        """Ids of the funding payments on record that were due at or after `due_ns`."""
+        ...
+
+    async def portfolio(self, account: str) -> Portfolio | None:
+        """The newest on record."""
+        ...
+
+
+class Control(Protocol):
+    """The local control socket: posts Commands to the actor `control`, carries answers back."""
+
+    def answer(self, request: int, body: object) -> None: ...
+
+
+class Console(Protocol):
+    """Where event lines go."""
+
+    def __call__(self, at: int, level: str, kind: str, text: str) -> None: ...
+
+
+class Pictures(Protocol):
+    """Draws off the loop, in a short-lived process."""
+
+    async def equity(self, points: Sequence[tuple[int, float]], path: str) -> None: ...
+
+
+Stop = Callable[[], None]

@@ -1,0 +1,1 @@
+"""Offline: what a finished run was worth, in numbers and pictures."""

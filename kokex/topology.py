@@ -1,0 +1,235 @@
+"""The tree and the wires: read this first.
+
+`TREE` order is starting order; stopping goes the other way. Each wire says what happens when its reader is slow.
+`build` puts the actors of a configuration in their places; it makes nothing happen by itself.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from actors.brain import Brain
+from actors.control import Controller
+from actors.executor import OrderExecutor
+from actors.feed import Feed
+from actors.forecaster import Forecaster
+from actors.indicator import Indicator
+from actors.journal import Journal
+from actors.notifier import Notifier
+from actors.portfolio import PortfolioKeeper
+from actors.risk import RiskKeeper
+from actors.scheduler import Scheduler
+from kokex.config import Account, Config, Plan
+from kokex.kernel.supervision import Child, Group
+from kokex.kernel.system import Hooks, Source, System, inlet
+from kokex.kernel.wires import ANYONE, KERNEL, ask, block, conflate, drop_oldest, fail, record, wire
+from kokex.messages import (
+    Alarm,
+    Alert,
+    Approved,
+    Briefing,
+    Candles,
+    Command,
+    Cycle,
+    Decision,
+    Edge,
+    Fill,
+    Forecast,
+    Funding,
+    Instrument,
+    Lifecycle,
+    Link,
+    Mark,
+    Message,
+    OrderUpdate,
+    Portfolio,
+    Readings,
+    Refused,
+    Sample,
+)
+from kokex.ports import Chance, Console, Control, Store, Venue
+
+WIRES = [
+    # from          message      to            when the reader is slow
+    # -- in from outside: nobody there can be made to wait, so overflow is a fault
+    inlet(Candles, "feed"),
+    inlet(Fill, "executor"),
+    inlet(OrderUpdate, "executor"),
+    inlet(Funding, "executor"),
+    inlet(Link, "executor"),
+    inlet(Command, "control"),
+    # -- down the picture
+    wire("feed", Candles, "indicator", block(64)),
+    wire("feed", Link, "scheduler", fail(64)),
+    wire("indicator", Edge, "scheduler", conflate("key")),
+    wire("indicator", Readings, "scheduler", fail(4096)),
+    wire("scheduler", Cycle, "forecaster", block(64)),
+    wire("forecaster", Sample, "indicator", ask()),
+    record("forecaster", Forecast),
+    wire("forecaster", Briefing, "brain", block(64)),
+    wire("brain", Decision, "risk", block(64), by="account"),
+    wire("risk", Approved, "executor", block(64), by="account"),
+    # -- back up: feedback never blocks
+    wire("executor", Fill, "portfolio", fail(1024), by="account"),
+    wire("executor", Fill, "brain", fail(1024)),
+    wire("executor", Funding, "portfolio", fail(1024), by="account"),
+    wire("executor", OrderUpdate, "risk", fail(1024), by="account"),
+    wire("executor", Link, "risk", fail(64), by="account"),
+    wire("portfolio", Portfolio, "risk", conflate("account"), by="account"),
+    wire("portfolio", Portfolio, "forecaster", conflate("account")),
+    wire("portfolio", Portfolio, "control", conflate("account")),
+    wire("portfolio", Alarm, "indicator", fail(1024)),
+    wire("executor", Alarm, "indicator", fail(1024)),
+    wire("indicator", Mark, "portfolio", fail(1024), by="account"),
+    wire("indicator", Mark, "executor", fail(1024), by="account"),
+    wire("risk", Decision, "risk", fail(64), by="account"),
+    # -- people
+    wire("control", Command, "scheduler", ask()),
+    wire("control", Command, "risk", ask()),
+    wire("control", Command, "executor", ask()),
+    wire("control", Sample, "indicator", ask()),
+    wire("control", Decision, "risk", block(64), by="account"),
+    wire("risk", Approved, "control", drop_oldest(256)),
+    wire("risk", Refused, "control", drop_oldest(256)),
+    wire(ANYONE, Alert, "notifier", drop_oldest(256)),
+    wire(KERNEL, Lifecycle, "notifier", drop_oldest(256)),
+]
+
+# What the tap writes to the journal: every message from Edge on.
+JOURNALED: frozenset[type[Message]] = frozenset(
+    {
+        Edge, Cycle, Forecast, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio, Alert,
+        Command, Lifecycle, Link,
+    }
+)  # fmt: skip
+# And of what comes from outside: the rest is put on record by the actor it went to.
+JOURNALED_POSTS: frozenset[type[Message]] = frozenset({Command})
+
+
+class Ports(Struct, frozen=True, kw_only=True):
+    """What a system needs of the world."""
+
+    store: Store
+    venues: dict[str, Venue]
+    chance: Callable[[int], Chance]
+    control: Control
+    console: Console | None = None
+    source: Source | None = None
+    save_market: Callable[[], None] | None = None
+
+
+class Variant(Struct, frozen=True, kw_only=True):
+    """In what a backtest, a replay or a simulation differs from the daemon: nothing but this."""
+
+    commit_s: float = 1.0  # 0: the store flushes by itself
+    stale_s: float = 30.0  # 0: a file cannot fall silent
+    watch: bool = True  # thresholds on indicators besides the strategies
+    keep_candles: bool = True
+    history: int = 0  # candles to warm up with, from the store
+    alarms: bool = True  # value the account between fills
+    sweep_s: float = 30.0  # between comparisons of orders with the venue; 0: it loses nothing
+    fixed_size: Decimal | None = None
+    bugs: frozenset[str] = frozenset()
+
+
+def build(
+    config: Config,
+    plans: Sequence[Plan],
+    accounts: Sequence[Account],
+    instruments: Sequence[Instrument],
+    ports: Ports,
+    *,
+    base_ns: int,
+    variant: Variant | None = None,
+    hooks: Hooks | None = None,
+    start_ns: int = 0,
+) -> System:
+    """The system of a configuration, ready for a driver."""
+    how = variant or Variant()
+    known = {each.symbol: each for each in instruments}
+    by_name = {plan.name: plan for plan in plans}
+    cash = {account.name: account.cash for account in accounts}
+    store, console = ports.store, ports.console
+    system: System
+
+    def portfolio(account: str) -> PortfolioKeeper:
+        return PortfolioKeeper(account, cash[account], known, store, alarms=how.alarms)
+
+    def executor(account: str) -> OrderExecutor:
+        venue = ports.venues[account]
+        return OrderExecutor(account, venue, store, known, config.executor, sweep_s=how.sweep_s, bugs=how.bugs)
+
+    def risk(account: str) -> RiskKeeper:
+        return RiskKeeper(
+            account, config.risk, by_name, known, store,
+            leverage=Decimal(str(config.paper.leverage)), fixed_size=how.fixed_size,
+            forgetful="breaker_in_memory" in how.bugs,
+        )  # fmt: skip
+
+    def feed(_: str) -> Feed:
+        kept = store if how.keep_candles else None
+        return Feed(instruments, base_ns, stale_s=how.stale_s, store=kept, console=console, saved=ports.save_market)
+
+    def indicator(_: str) -> Indicator:
+        return Indicator(plans, base_ns, config.edges if how.watch else None, store, how.history)
+
+    def control(_: str) -> Controller:
+        return Controller(plans, known, ports.control, system.status, store)
+
+    def market_of(symbol: str) -> str:
+        return known[symbol].calendar
+
+    tree = Group(
+        "root",
+        (
+            Child("journal", lambda _: Journal(store, how.commit_s), Journal),
+            Child("notifier", lambda _: Notifier(console), Notifier),
+            Group(
+                "account",
+                (
+                    Child("portfolio", portfolio, PortfolioKeeper),
+                    Child("executor", executor, OrderExecutor, shutdown_s=1.5),
+                    Child("risk", risk, RiskKeeper),
+                ),
+                strategy="one_for_all",
+                intensity=10,
+                keys=tuple(cash),
+            ),
+            Child("brain", lambda _: Brain(plans, known, store), Brain),
+            Child("forecaster", lambda _: Forecaster(plans, ports.chance, store), Forecaster),
+            Child("scheduler", lambda _: Scheduler(plans, market_of, store), Scheduler),
+            Group(
+                "market",
+                (Child("indicator", indicator, Indicator), Child("feed", feed, Feed)),
+                strategy="rest_for_one",
+                intensity=10,
+            ),
+            Child("control", control, Controller),
+        ),
+        intensity=10,
+    )
+    system = System(
+        tree,
+        WIRES,
+        first_id=store.session << 40,
+        start_ns=start_ns,
+        hooks=hooks or Hooks(tap=store.append, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS),
+        source=ports.source,
+    )
+    return system
+
+
+def daemon(config: Config, ports: Ports, *, start_ns: int = 0, history: int = 0, hooks: Hooks | None = None) -> System:
+    """The system of `kokex run`. A replay builds the same, with other ports."""
+    return build(
+        config,
+        config.resolved_plans(),
+        config.resolved_accounts(),
+        config.resolved_instruments(),
+        ports,
+        base_ns=config.market.span_ns,
+        variant=Variant(commit_s=config.store.commit_s, stale_s=config.market.stale_s, history=history),
+        hooks=hooks,
+        start_ns=start_ns,
+    )

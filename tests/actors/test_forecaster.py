@@ -1,0 +1,130 @@
+"""forecaster: what may come, and the briefing."""
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from actors.forecaster import Forecaster
+from actors.indicator import Sampled
+from kokex.adapters.sqlite.direct import DirectStore
+from kokex.config import Brain, Forecast, Plan
+from kokex.kernel.cell import Failure
+from kokex.messages import Alert, Briefing, Cycle, Portfolio
+from kokex.messages import Forecast as Told
+from strategies.sma_cross import SmaCross
+from tests.actors.desk import BTC, ETH, MINUTE, SECOND, START, Desk, Still, memory, plan, readings
+
+FORECAST = plan(instruments=(BTC, ETH), forecast=Forecast(kind="baseline", lookback=50, horizon=6, samples=40))
+
+
+def walk(seed: int, count: int = 50) -> tuple[float, ...]:
+    chance = random.Random(seed)
+    return tuple(100 * (1 + 0.001 * chance.gauss(0, 1)) for _ in range(count))
+
+
+def sampled(**closes: tuple[float, ...]) -> Sampled:
+    named = {{"btc": BTC, "eth": ETH}[name]: prices for name, prices in closes.items()}
+    return Sampled((readings(of=BTC), readings(of=ETH)), named)
+
+
+def portfolio(held: dict[str, dict[str, Decimal]] | None = None, *, number: int = 0) -> Portfolio:
+    return Portfolio(
+        id=number, account="main", cash=Decimal(900), equity=Decimal(1000), positions=(), held=held or {},
+        day_start_equity=Decimal(1000), peak_equity=Decimal(1000),
+    )  # fmt: skip
+
+
+def desk_of(answer: Any, *plans: Plan, store: DirectStore | None = None) -> tuple[Desk, Still]:
+    indicator = Still(answer)
+    forecaster = Forecaster(plans or (FORECAST,), random.Random, store or memory())
+    return Desk({"forecaster": forecaster, "indicator": indicator}), indicator
+
+
+def cycle(*instruments: str) -> Cycle:
+    return Cycle(plan="main", why="long", instruments=instruments, deadline_ns=START + 60 * SECOND)
+
+
+def run(answer: Any, *plans: Plan) -> tuple[Desk, Still]:
+    """A cycle of both instruments."""
+    desk, indicator = desk_of(answer, *plans)
+    desk.tell("forecaster", portfolio(), cycle(BTC, ETH))
+    return desk, indicator
+
+
+def test_a_briefing_holds_all_that_a_brain_may_know() -> None:
+    desk, indicator = desk_of(sampled(btc=walk(1), eth=walk(2)))
+    desk.tell("forecaster", portfolio({"main": {BTC: Decimal(3)}, "other": {ETH: Decimal(1)}}), cycle(BTC, ETH))
+    (briefing,) = desk.take(Briefing)
+    assert briefing.instruments == (BTC, ETH)
+    assert [reading.instrument for reading in briefing.readings] == [BTC, ETH]
+    assert briefing.held == {BTC: Decimal(3)}  # of this plan
+    assert (briefing.account, briefing.equity) == ("main", Decimal(1000))
+    assert briefing.deadline_ns == START + 60 * SECOND
+    assert list(briefing.forecasts) == desk.take(Told)
+    assert [(each.lookback, each.instruments) for each in indicator.asked] == [(50, (BTC, ETH))]
+
+
+def test_a_forecast_says_where_the_price_may_be_and_from_what() -> None:
+    desk, _ = run(sampled(btc=walk(1), eth=walk(2)))
+    told = desk.take(Told)[0]
+    assert (told.instrument, told.close_ns, told.span_ns, told.model) == (BTC, START, MINUTE, "baseline")
+    assert len(told.steps) == 6
+    assert told.range_low < told.price < told.range_high
+    assert all(step.q05 <= step.q50 <= step.q95 for step in told.steps)
+
+
+def test_the_same_candles_give_the_same_forecast_and_others_another() -> None:
+    first, again, other = (run(sampled(btc=walk(seed), eth=walk(2)))[0].take(Told) for seed in (1, 1, 3))
+    assert [each.steps for each in first] == [each.steps for each in again]
+    assert first[0].steps != other[0].steps
+    assert first[1].steps == other[1].steps
+
+
+def test_two_instruments_do_not_share_their_luck() -> None:
+    desk, _ = run(sampled(btc=walk(1), eth=walk(1)))
+    first, second = desk.take(Told)
+    assert first.steps != second.steps
+
+
+def test_of_too_short_a_past_there_is_no_forecast_but_a_briefing() -> None:
+    desk, _ = run(sampled(btc=walk(1, 29), eth=walk(1, 30)))
+    assert [forecast.instrument for forecast in desk.take(Told)] == [ETH]
+    assert [len(briefing.forecasts) for briefing in desk.take(Briefing)] == [1]
+
+
+def test_nobody_asks_for_a_forecast_so_none_is_made() -> None:
+    desk, indicator = run(sampled(), plan(instruments=(BTC, ETH), forecast=Forecast(kind="none")))
+    assert indicator.asked[0].lookback == 0
+    assert desk.take(Told) == []
+    assert len(desk.take(Briefing)) == 1
+
+
+def test_a_strategy_may_ask_for_one_where_its_plan_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SmaCross, "forecast", True)
+    asking = plan(instruments=(BTC,), brain=Brain(strategies=("sma_cross",)), forecast=Forecast(kind="none"))
+    desk, indicator = run(sampled(btc=walk(1), eth=walk(1)), asking)
+    assert indicator.asked[0].lookback == asking.forecast.lookback
+    assert desk.take(Told)
+
+
+def test_without_the_indicator_there_is_no_briefing_but_an_alert() -> None:
+    desk, _ = run(Failure("Crash", "indicator went down"))
+    assert desk.take(Briefing) == []
+    assert desk.take(Alert)[0].text == "no briefing for the cycle of plan main: indicator went down"
+
+
+def test_whoever_does_not_know_what_is_held_is_not_briefed() -> None:
+    desk, _ = desk_of(sampled())
+    desk.tell("forecaster", cycle(BTC))
+    assert desk.take(Briefing) == []
+    assert "nothing is known of account main" in desk.take(Alert)[0].text
+
+
+def test_after_a_restart_it_knows_what_is_held_from_the_record() -> None:
+    store = memory()
+    store.append(portfolio({"main": {BTC: Decimal(3)}}, number=1))
+    desk, _ = desk_of(sampled(), store=store)
+    desk.tell("forecaster", cycle(BTC))
+    assert desk.take(Briefing)[0].held == {BTC: Decimal(3)}
