@@ -51,6 +51,7 @@ WRITE_AGAIN_S = 0.5
 class Loaded(Struct, frozen=True):
     """What the store and the venue's link say at a start."""
 
+    at_ns: int
     unsettled: tuple[Order, ...]
     fills: tuple[Fill, ...]  # on record, of those
     unsent: tuple[Approved, ...]  # approvals without an intent
@@ -112,14 +113,15 @@ class OrderExecutor(Actor):
         self._bugs = bugs
         self._up = True
         self._queue: list[Approved] = []  # what came before that
-        self._given_up: frozenset[int] = frozenset()  # approvals that a start found unsent, and ended
+        self._given_up: frozenset[int] = frozenset()  # approvals that the start found unsent, and ended
+        self._since_ns = 0  # older ones were taken up, or ended then
         self.protection = Protection(self)
         self.reconciling = Reconciling(self, sweep_s)
 
     # ---- start: nothing is sent until every unsettled intent is resolved
 
     async def load(self) -> Loaded:
-        store, account = self.store, self.account
+        at_ns, store, account = self.now, self.store, self.account
         last = await store.portfolio(account)
         held = {plan: dict(sizes) for plan, sizes in last.held.items()} if last else {}
         for fill in await store.fills_after(account, last.last_fill if last else 0):
@@ -129,6 +131,7 @@ class OrderExecutor(Actor):
                 sizes[fill.instrument] = EXACT.add(sizes.get(fill.instrument, ZERO), signed)
         since_ns = self.reconciling.funded_since(last)
         return Loaded(
+            at_ns=at_ns,
             unsettled=tuple(await store.unsettled(account)),
             fills=tuple(await store.fills_of_unsettled(account)),
             unsent=tuple(v for v in await store.open_verdicts(account) if isinstance(v, Approved) and v.order),
@@ -145,6 +148,7 @@ class OrderExecutor(Actor):
                 self._intent(approved.order)
                 self.update(approved.order, "expired", reason="the daemon went down before it was sent")
         self._given_up = frozenset(approved.id for approved in state.unsent)
+        self._since_ns = state.at_ns
         stops = {each.approved.order.client_id: each.approved.stop for each in state.entries if each.approved.order}
         for order in state.unsettled:
             born_ns = order.expires_ns - round(self.settings.request_ttl_s * 1e9) if order.expires_ns else self.now
@@ -171,8 +175,8 @@ class OrderExecutor(Actor):
     # ---- out
 
     def on_approved(self, approved: Approved) -> None:
-        if approved.order is None or approved.id in self._given_up:
-            return
+        if approved.order is None or approved.at < self._since_ns or approved.id in self._given_up:
+            return  # nothing to do, or it waited here over a restart
         if not self.ready:
             self._queue.append(approved)
         else:
@@ -206,10 +210,13 @@ class OrderExecutor(Actor):
         )  # fmt: skip
 
     def _write(self, order: Order) -> None:
+        if not self.store.pending():  # nothing that a commit would write: a backtest does not wait for its disk
+            self._written(order, None)
+            return
         timeout_s = self.settings.timeout_s
         self.call(self.store.commit, returns=None, then=partial(self._written, order), timeout_s=timeout_s)
 
-    def _written(self, order: Order, outcome: None | Failure) -> None:
+    def _written(self, order: Order, outcome: Failure | None) -> None:
         work = self.work.get(order.client_id)
         if work is None:
             return
@@ -288,7 +295,7 @@ class OrderExecutor(Actor):
         work.resolving = False
         if report.state in SETTLED:
             work.ended = report
-        if report.filled > work.filled:
+        if max(report.filled, work.ended.filled if work.ended else ZERO) > work.filled:
             self.reconciling.fetch_trades()
         elif work.ended:
             self.update(work.order, work.ended.state, reason=work.ended.reason)
@@ -336,8 +343,6 @@ class OrderExecutor(Actor):
             self.update(order, work.ended.state, reason=work.ended.reason, fill=number)
         else:
             self.update(order, "partial", fill=number)
-        text = f"{order.side} {report.size} {order.instrument} at {report.price}, fee {report.fee}"
-        self.say("info", "fill", text, order.plan)
         self.reconciling.arm()
 
     def on_order_update(self, update: OrderUpdate) -> None:

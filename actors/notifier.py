@@ -1,11 +1,11 @@
 """notifier: tells people.
 
-Receives Alert from everybody and Lifecycle from the kernel. For now it writes to the console; the same alert again
-within a minute is counted, and the count told at the end of it.
+Receives Alert from everybody, Fill from the executor and Lifecycle from the kernel. For now it writes to the console;
+the same again within a minute is counted, and the count told at the end of it.
 """
 
 from kokex.kernel.actor import Actor
-from kokex.messages import Alert, Lifecycle
+from kokex.messages import Alert, Fill, Lifecycle
 from kokex.ports import Console
 
 REPEAT_S = 60.0
@@ -18,8 +18,12 @@ class Notifier(Actor):
         self._repeats: dict[tuple[str, str], int] = {}  # level, text -> how often again within the last minute
 
     def on_alert(self, alert: Alert) -> None:
-        where = f"[{alert.account}] " if alert.account not in {"", "main"} else ""
-        self._tell(LEVELS[alert.severity], f"{where}{alert.kind}: {alert.text}")
+        self._tell(LEVELS[alert.severity], f"{_where(alert.account)}{alert.kind}: {alert.text}")
+
+    def on_fill(self, fill: Fill) -> None:
+        if self._console is not None:
+            text = f"{fill.side} {fill.size} {fill.instrument} at {fill.price}, fee {fill.fee}"
+            self._tell("INFO", f"{_where(fill.account)}fill: {text}")
 
     def _tell(self, level: str, text: str) -> None:
         if self._console is None:
@@ -40,3 +44,7 @@ class Notifier(Actor):
         if self._console and lifecycle.event not in {"started", "stopped"}:
             text = f"{lifecycle.actor} {lifecycle.event.replace('_', ' ')}: {lifecycle.error}"
             self._console(self.now, "WARNING" if lifecycle.event == "restarting" else "ERROR", "actor", text)
+
+
+def _where(account: str) -> str:
+    return f"[{account}] " if account not in {"", "main"} else ""

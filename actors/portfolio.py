@@ -141,7 +141,7 @@ class PortfolioKeeper(Actor):
                 account=self._account,
                 cash=book.cash,
                 equity=equity,
-                positions=tuple(position for position in book.positions.values()),
+                positions=tuple(book.positions.values()),
                 day_start_equity=self._day_start,
                 peak_equity=self._peak,
                 held={plan: dict(sizes) for plan, sizes in book.held.items() if sizes},

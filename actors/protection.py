@@ -108,7 +108,7 @@ class Protection:
     def _balance(self, guard: Guard) -> None:
         """Cancels the stops that guard nothing any longer, places what the position lacks."""
         executor = self._executor
-        if not executor.ready:
+        if not executor.ready or (guard.trigger is None and not guard.stops):
             return
         for stop in list(guard.stops.values()):
             if stop.trigger is not None and not _guards(stop, guard):

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 ZERO = Decimal(0)
 ASK_AGAIN_S = 5.0
-BEHIND_S = 1.0  # the venue's list of trades is behind what it said of an order
+LONGEST_WAIT_S = 300.0  # between two comparisons of positions that differ
+BEHIND_S = 1.0  # the venue's list of trades is behind what it said of an order: look again,
+FURTHER_NS = 3_600_000_000_000  # and further back
 LOOK_BACK_NS = 60_000_000_000  # trades are asked for from a minute before what is known
 FUNDED_NS = 86_400_000_000_000  # funding is asked for from a day before the last sign of life
 
@@ -35,6 +37,8 @@ class Reconciling:
         self._once_more = False
         self._funded: set[str] = set()
         self._funded_since = 0
+        self._comparing = False  # positions are asked for, or will be again
+        self._differed = 0  # times
         self._held: dict[str, Decimal] = {}  # instrument -> size, by the fills on record; until positions agreed
 
     def funded_since(self, last: Portfolio | None) -> int:
@@ -91,7 +95,9 @@ class Reconciling:
                 executor.book(work, report)
         if again:
             self.fetch_trades()
-        elif any(work.ended for work in executor.work.values()):
+        elif behind := [work for work in executor.work.values() if work.ended]:
+            for work in behind:
+                work.known_ns -= FURTHER_NS
             executor.later(BEHIND_S, self.fetch_trades)
         if not executor.ready:
             self._inquire_all()
@@ -102,7 +108,8 @@ class Reconciling:
     def check(self) -> None:
         """Once no order is in doubt, positions must agree; then orders may go out."""
         executor = self._executor
-        if not executor.ready and not any(work.resolving or work.ended for work in executor.work.values()):
+        doubtful = any(work.resolving or work.ended for work in executor.work.values())
+        if not executor.ready and not doubtful and not self._comparing:
             self._compare()
 
     def count(self, fill: Fill) -> None:
@@ -113,6 +120,7 @@ class Reconciling:
 
     def _compare(self) -> None:
         executor = self._executor
+        self._comparing = True
         executor.call(
             executor.venue.state, returns=VenueState, then=self._compared,
             timeout_s=executor.settings.timeout_s, latency_ns=executor.venue.latency_ns,
@@ -120,10 +128,8 @@ class Reconciling:
 
     def _compared(self, outcome: VenueState | Failure) -> None:
         executor = self._executor
-        if executor.ready:
-            return
         if isinstance(outcome, Failure):
-            executor.later(ASK_AGAIN_S, self.check)
+            executor.later(ASK_AGAIN_S, self._compare)
             return
         there = {each.instrument: each.size for each in outcome.positions if each.size}
         here = {instrument: size for instrument, size in self._held.items() if size}
@@ -132,7 +138,12 @@ class Reconciling:
             return
         text = f"the venue has {_words(there)}, on record is {_words(here)}: nothing is sent until they agree"
         executor.say("critical", "positions", text)
-        executor.later(ASK_AGAIN_S, self.fetch_trades)
+        executor.later(min(ASK_AGAIN_S * 2**self._differed, LONGEST_WAIT_S), self._look_again)
+        self._differed += 1
+
+    def _look_again(self) -> None:
+        self._comparing = False
+        self.fetch_trades()
 
     # ---- sweeping
 

@@ -20,7 +20,7 @@ from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
 from kokex.market.instruments import exact, is_tradable, notional, safe_price
 from kokex.market.orders import client_id
-from kokex.market.sizing import Room, broken_limit, entry_size, half, percent_of, stop_distance
+from kokex.market.sizing import Room, broken_limit, entry_size, half, opposite, percent_of, stop_distance
 from kokex.messages import (
     SETTLED,
     Alert,
@@ -41,6 +41,8 @@ ZERO = Decimal(0)
 MINUTE_NS = 60_000_000_000
 COMMIT_TIMEOUT_S = 10.0
 COMMIT_AGAIN_S = 1.0
+LOOK_AGAIN_S = 60.0  # after an exit, at a position that was too large
+GROWN = Decimal("1.02")  # so much past its limit a position is cut back
 
 
 class Breaker(Struct, frozen=True):
@@ -49,6 +51,7 @@ class Breaker(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
+    at_ns: int
     breaker: Breaker
     interrupted: tuple[Decision, ...]  # on record without a verdict
     working: tuple[Order, ...]
@@ -101,19 +104,21 @@ class RiskKeeper(Actor):
         self._recent: deque[int] = deque()
         self._venue_up = True
         self._reducing: set[str] = set()
-        self._interrupted: frozenset[int] = frozenset()  # decisions that a start refused
+        self._interrupted: frozenset[int] = frozenset()  # decisions that the start refused
+        self._since_ns = 0  # older ones had their verdict then
 
     @property
     def _key(self) -> str:
         return f"breaker[{self._account}]"
 
     async def load(self) -> Loaded:
+        at_ns = self.now
         body = None if self._forgetful else await self._store.saved(self._key)
         breaker = msgspec.msgpack.decode(body, type=Breaker) if body else Breaker()
         open_ones = await self._store.open_verdicts(self._account)
         interrupted = tuple(each for each in open_ones if isinstance(each, Decision))
         approved = tuple(each.order for each in open_ones if isinstance(each, Approved) and each.order)
-        return Loaded(breaker, interrupted, (*await self._store.unsettled(self._account), *approved))
+        return Loaded(at_ns, breaker, interrupted, (*await self._store.unsettled(self._account), *approved))
 
     def start(self, state: Loaded) -> None:
         self._breaker = state.breaker
@@ -122,6 +127,7 @@ class RiskKeeper(Actor):
         for decision in state.interrupted:
             self._refuse(decision, Refusal("interrupted", "risk went down before a verdict"))
         self._interrupted = frozenset(decision.id for decision in state.interrupted)
+        self._since_ns = state.at_ns
         if state.breaker.tripped_ns:
             self._say("warning", "tripped", f"the circuit breaker is still tripped: {state.breaker.reason}")
 
@@ -144,8 +150,8 @@ class RiskKeeper(Actor):
         working.last_fill = max(working.last_fill, update.fill)
         if update.state not in SETTLED:
             return
-        if working.order.reduce_only and working.order.trigger is None:
-            self._reducing.discard(update.instrument)  # whatever it came to: look again
+        if update.instrument in self._reducing and working.order.reduce_only and working.order.trigger is None:
+            self.later(LOOK_AGAIN_S, self._look_again, update.instrument)  # whatever it came to
         if self._portfolio is not None and working.last_fill <= self._portfolio.last_fill:
             del self._working[update.client_id]
         else:  # until the portfolio has counted its fills
@@ -158,7 +164,8 @@ class RiskKeeper(Actor):
         loss = portfolio.day_start_equity - portfolio.equity
         if self._breaker.tripped_ns or loss < percent_of(portfolio.day_start_equity, self._limits.max_daily_loss_pct):
             return
-        reason = f"lost {loss:.2f} today, {loss / portfolio.day_start_equity:.2%} of the day's {portfolio.day_start_equity:.2f}"
+        began = portfolio.day_start_equity
+        reason = f"lost {loss:.2f} today, {loss / began:.2%} of the day's {began:.2f}"
         self._keep(Breaker(self.now, reason))
         self._announce(reason)
 
@@ -167,7 +174,7 @@ class RiskKeeper(Actor):
         then = partial(self._written, reason)
         self.call(self._store.commit, returns=None, then=then, timeout_s=COMMIT_TIMEOUT_S)
 
-    def _written(self, reason: str, outcome: None | Failure) -> None:
+    def _written(self, reason: str, outcome: Failure | None) -> None:
         if outcome is not None:
             self.later(COMMIT_AGAIN_S, self._announce, reason)
         else:
@@ -175,22 +182,26 @@ class RiskKeeper(Actor):
 
     def _watch_growth(self, portfolio: Portfolio) -> None:
         """A position that outgrew its limit by price alone is cut back."""
+        limit = percent_of(portfolio.equity, self._limits.max_position_pct) * GROWN
         for position in portfolio.positions:
             instrument = self._instruments[position.instrument]
-            worth = abs(notional(instrument, position.size, position.mark))
-            limit = percent_of(portfolio.equity, self._limits.max_position_pct)
-            if not position.size or worth <= limit * Decimal("1.02"):
+            if not position.size or abs(notional(instrument, position.size, position.mark)) <= limit:
                 self._reducing.discard(position.instrument)
             elif position.instrument not in self._reducing and not self.draining:
                 self._reducing.add(position.instrument)
                 self._cut(portfolio, position.instrument, float(position.mark))
 
+    def _look_again(self, symbol: str) -> None:
+        self._reducing.discard(symbol)
+        if self._portfolio:
+            self._watch_growth(self._portfolio)
+
     def _cut(self, portfolio: Portfolio, symbol: str, price: float) -> None:
         plan = max(portfolio.held, key=lambda name: abs(portfolio.held[name].get(symbol, ZERO)), default="")
         self.emit(
             Decision(
-                plan=plan, account=self._account, instrument=symbol, act="reduce", conviction=5, horizon_s=0, price=price,
-                reasons=("the position outgrew max_position_pct",), by="risk",
+                plan=plan, account=self._account, instrument=symbol, act="reduce", conviction=5, horizon_s=0,
+                price=price, reasons=("the position outgrew max_position_pct",), by="risk",
             )
         )  # fmt: skip
 
@@ -202,8 +213,8 @@ class RiskKeeper(Actor):
     # ---- verdicts
 
     def on_decision(self, decision: Decision) -> None:
-        if decision.id in self._interrupted:
-            return
+        if decision.at < self._since_ns or decision.id in self._interrupted:
+            return  # it waited here over a restart
         try:
             self._approve(decision)
         except Refusal as refusal:
@@ -211,7 +222,7 @@ class RiskKeeper(Actor):
 
     def _refuse(self, decision: Decision, refusal: Refusal) -> None:
         if decision.by == "risk":
-            self._reducing.discard(decision.instrument)  # look again
+            self.later(LOOK_AGAIN_S, self._look_again, decision.instrument)
         self.emit(
             Refused(
                 decision=decision.id, account=self._account, plan=decision.plan, instrument=decision.instrument,
@@ -240,10 +251,8 @@ class RiskKeeper(Actor):
         if not held:
             raise Refusal("nothing_to_close", f"no position in {instrument.symbol}")
         side: Side = "sell" if held > 0 else "buy"
-        closing = sum(
-            (w.order.size for w in self._working.values() if _is_market_exit(w.order, instrument.symbol, decision.plan, side)),
-            ZERO,
-        )
+        orders = (working.order for working in self._working.values())
+        closing = sum((o.size for o in orders if _is_market_exit(o, instrument.symbol, decision.plan, side)), ZERO)
         open_size = abs(held) - closing
         if open_size <= 0:
             raise Refusal("already_closing", "an order that closes it is under way")
@@ -269,7 +278,7 @@ class RiskKeeper(Actor):
             size = self._fixed_size
         else:
             distance = stop_distance(price, limits, atr=decision.atr, invalidation=decision.invalidation)
-            stop = safe_price(instrument, "sell" if side == "buy" else "buy", price - distance if side == "buy" else price + distance)
+            stop = safe_price(instrument, opposite(side), price - distance if side == "buy" else price + distance)
             if stop <= 0:
                 raise Refusal("stop", f"the stop would be at {stop}")
             sized = entry_size(instrument, price, room, limits, distance=distance, conviction=decision.conviction)
@@ -277,7 +286,8 @@ class RiskKeeper(Actor):
                 raise Refusal(sized.rule, f"no room for a position under {sized.rule}")
             size = decision.size or sized.size
         if not is_tradable(instrument, size):
-            raise Refusal("size", f"{size} is not a size {instrument.symbol} trades in: at least {instrument.minimum} in steps of {instrument.lot}")
+            steps = f"at least {instrument.minimum} in steps of {instrument.lot}"
+            raise Refusal("size", f"{size} is not a size {instrument.symbol} trades in: {steps}")
         if rule := broken_limit(instrument, size, price, room, limits):
             raise Refusal(rule, f"{size} {instrument.symbol} at {price} would break {rule}")
         self._recent.append(self.now)

@@ -124,7 +124,9 @@ def basana(of: Columns) -> tuple[float, int]:
 
     async def main() -> float:
         dispatcher = bs.backtesting_dispatcher()
-        account = exchange.Exchange(dispatcher, {"USDT": Decimal(1_000_000)}, fee_strategy=fees.Percentage(Decimal("0.1")))
+        account = exchange.Exchange(
+            dispatcher, {"USDT": Decimal(1_000_000)}, fee_strategy=fees.Percentage(Decimal("0.1"))
+        )
         account.set_pair_info(pair, bs.PairInfo(8, 2))
         closes: list[float] = []
         above: bool | None = None

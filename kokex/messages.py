@@ -22,8 +22,11 @@ Severity = Literal["info", "warning", "critical"]
 SETTLED: frozenset[OrderState] = frozenset({"filled", "cancelled", "rejected", "expired"})
 
 
-class Message(Struct, frozen=True, kw_only=True, tag=True, gc=False):
-    """What every message carries. Zero until the kernel stamps it."""
+class Message(Struct, frozen=True, kw_only=True, tag=True, gc=False, omit_defaults=True):
+    """What every message carries. Zero until the kernel stamps it.
+
+    A field that has its default is not written, but for the two that commands print.
+    """
 
     id: int = 0
     cause: int = 0
@@ -324,7 +327,7 @@ class OrderUpdate(Message, frozen=True, kw_only=True, gc=False):
     fill: int = 0  # id of the Fill that changed it
 
 
-class Fill(Message, frozen=True, kw_only=True, gc=False):
+class Fill(Message, frozen=True, kw_only=True, gc=False, omit_defaults=False):
     """A part or all of an order traded."""
 
     account: str
@@ -341,7 +344,7 @@ class Fill(Message, frozen=True, kw_only=True, gc=False):
     decision: int = 0
 
 
-class Portfolio(Message, frozen=True, kw_only=True, gc=False):
+class Portfolio(Message, frozen=True, kw_only=True, gc=False, omit_defaults=False):
     """An account as of now: cash, positions, equity."""
 
     account: str

@@ -93,6 +93,7 @@ WIRES = [
     wire("risk", Approved, "control", drop_oldest(256)),
     wire("risk", Refused, "control", drop_oldest(256)),
     wire(ANYONE, Alert, "notifier", drop_oldest(256)),
+    wire("executor", Fill, "notifier", drop_oldest(256)),
     wire(KERNEL, Lifecycle, "notifier", drop_oldest(256)),
 ]
 
@@ -229,7 +230,11 @@ def daemon(config: Config, ports: Ports, *, start_ns: int = 0, history: int = 0,
         config.resolved_instruments(),
         ports,
         base_ns=config.market.span_ns,
-        variant=Variant(commit_s=config.store.commit_s, stale_s=config.market.stale_s, history=history),
+        variant=Variant(
+            commit_s=config.store.commit_s,
+            stale_s=config.market.stale_s + config.market.span_ns / 1e9,  # a candle is only due at its close
+            history=history,
+        ),
         hooks=hooks,
         start_ns=start_ns,
     )

@@ -77,7 +77,7 @@ def test_it_reads_like_the_picture() -> None:
         ("risk", Approved, "executor"),
     ]  # fmt: skip
     assert [(source, message) for source, message, target in down if target not in readers(source, message)] == []
-    assert readers("executor", Fill) == {"portfolio", "brain"}
+    assert readers("executor", Fill) == {"portfolio", "brain", "notifier"}
     assert readers("portfolio", Portfolio) == {"risk", "forecaster", "control"}
     assert readers("control", Decision) == {"risk"}
     assert readers(ANYONE, Alert) == {"notifier"}

@@ -28,10 +28,10 @@ def vote(signals: Mapping[str, Signal], held: Decimal, *, may_short: bool, min_c
     """What to do with an instrument of which the plan holds `held` (negative: short)."""
     if not signals:
         return Wish("hold", 1, None, ("no strategy has an opinion yet",))
-    mean = sum(signal.side * signal.strength for signal in signals.values()) / len(signals)
+    mean = sum([signal.side * signal.strength for signal in signals.values()]) / len(signals)
     side = (mean > 0) - (mean < 0)
     conviction = max(1, min(5, round(abs(mean) * 5)))
-    reasons = tuple(f"{name}: {each.reason or _WORDS[each.side]}" for name, each in signals.items() if each.side)
+    reasons = tuple([f"{name}: {each.reason or _WORDS[each.side]}" for name, each in signals.items() if each.side])
     own = (held > 0) - (held < 0)
     if not reasons:
         if own:

@@ -38,7 +38,7 @@ from kokex.messages import Instrument, Message
 from kokex.paper.durable import DurablePaperVenue
 from kokex.ports import StoreError
 from kokex.present.words import age, clock
-from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, Variant, build
+from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 from strategies.spec import BadParameter, UnknownStrategy
 from strategies.spec import build as build_strategy
 
@@ -70,6 +70,7 @@ class Job(NamedTuple):
 
 def start(config: Config, for_s: float | None, out: TextIO) -> None:
     """Runs until a signal, the end of `for_s` or of the files. Raises DaemonError, StoreError, Mistake."""
+    config = _in_step(config)
     plans = config.resolved_plans()
     history = WARM_UPS * max(_longest_look(plan) * plan.timeframe_ns for plan in plans) // config.market.span_ns
     job = Job(config, plans, instruments_of(config), read_tape(config), history, for_s)
@@ -189,8 +190,8 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
         narrator.hear(message)
 
     latency_ns = round(config.paper.latency_ms * 1e6)
-    system = build(
-        _in_step(config), job.plans, accounts, job.instruments,
+    system = daemon(
+        config,
         Ports(
             store=store,
             venues={each.name: DurablePaperVenue(exchange, each.name, latency_ns, store) for each in accounts},
@@ -200,12 +201,7 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
             source=Ending(market, end.set),
             save_market=save,
         ),
-        base_ns=config.market.span_ns,
-        variant=Variant(
-            commit_s=config.store.commit_s,
-            stale_s=config.market.stale_s + config.market.span_ns / 1e9,  # a candle is only due at its close
-            history=job.history,
-        ),
+        history=job.history,
         hooks=Hooks(tap=tap, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS, record=recorder(store)),
         start_ns=begin_ns,
     )  # fmt: skip

@@ -49,6 +49,10 @@ def doctor(context: click.Context, config_file: Path | None, db: Path | None, as
     """What is wrong with this installation, each finding with its remedy.
 
     Changes nothing, and may run beside the daemon. Ends with 1 when something fails; a warning is none.
+
+    \b
+    Example:
+      kokex doctor --json
     """
     findings = list(_findings(config_file, db))
     failed = any(each.state == "fail" for each in findings)

@@ -7,7 +7,7 @@ from typing import NamedTuple, final
 from kokex.adapters.host.chance import Random, fresh_seed
 from kokex.cli.output import Mistake
 from kokex.config import Account, Config
-from kokex.market.instruments import UnknownInstrument, from_csv, parse_symbol
+from kokex.market.instruments import UnknownInstrument
 from kokex.messages import Instrument
 from kokex.paper import durable
 from kokex.paper.exchange import Exchange
@@ -45,9 +45,8 @@ class Tape(NamedTuple):
 
 def instruments_of(config: Config) -> tuple[Instrument, ...]:
     """What is traded: symbols the simulated market knows, or one for each file that is replayed. Raises Mistake."""
-    market = config.market
     try:
-        return tuple((from_csv if market.source == "replay" else parse_symbol)(symbol) for symbol in market.symbols)
+        return config.resolved_instruments()
     except UnknownInstrument as error:
         raise Mistake(f"market.instruments: {error}") from None
 

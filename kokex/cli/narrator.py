@@ -61,16 +61,14 @@ class Narrator:
         self._hint(at, f"in another terminal: {others}; Ctrl-C here drains and ends")
 
     def sum_up(self, at: int, passed_ns: int) -> None:
-        """The last line."""
-        equity = [
-            f"{account} {money(now, self._currency)} ({money(now - self._began[account], self._currency, signed=True)})"
-            for account, now in self._equity.items()
-        ]
-        self._console(
-            at, "INFO", "stop",
-            f"after {age(passed_ns)}: {self._orders} orders, {self._fills} fills; equity of {', '.join(equity)}; "
-            f"{self._call('run')} goes on from here",
-        )  # fmt: skip
+        """The last lines."""
+        self._console(at, "INFO", "stop", f"after {age(passed_ns)}: {self._orders} orders, {self._fills} fills")
+        for account, now in self._equity.items():
+            change = money(now - self._began[account], self._currency, signed=True)
+            self._console(
+                at, "INFO", "stop", f"account {account}: {money(now, self._currency)}, {change} in this session"
+            )
+        self._hint(at, f"{self._call('run')} goes on from here")
 
     def _call(self, *words: str) -> str:
         return " ".join([self._command, *words] + (["--db", self._database] if self._database else []))

@@ -48,9 +48,8 @@ def replay(config_file: Path | None, db: Path | None, expect: Path | None, as_js
         sys.stdout.write(msgspec.json.encode({"same": outcome.same, **msgspec.to_builtins(outcome)}).decode() + "\n")
     else:
         rows = ", ".join(f"{count} {table}" for table, count in outcome.rows.items() if count)
-        click.echo(
-            f"replayed {len(outcome.sessions)} sessions, {outcome.inputs} inputs, {outcome.handled} messages handled"
-        )
+        sessions = f"{len(outcome.sessions)} session" + ("s" if len(outcome.sessions) > 1 else "")
+        click.echo(f"replayed {sessions}: {outcome.inputs} inputs, {outcome.handled} messages handled")
         click.echo(f"compared {rows}")
         for each in outcome.differences[:SHOWN]:
             click.echo(f"DIFFERS {each.table} {each.key}: {each.what}")

@@ -1,6 +1,7 @@
 """`kokex buy`, `sell`, `close`, `cancel`, `reset`: what moves money. Each asks first, and none goes past risk."""
 
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def buy(instrument: str, size: str | None, **given: Any) -> None:
     """Open or add to a long position; a short one is closed first. Without SIZE, risk sizes it.
 
     SIZE is in the venue's unit: coins for spot, contracts for a swap. Limits, breaker and protective stop are the same
-    as for the brain's own decisions. Exit code 1 when risk refuses.
+    as for the brain's own decisions. Exit code 1 when risk refuses. What is bought belongs to the plan that trades the
+    instrument, whose brain may close it at its next cycle: `kokex pause` keeps it from that.
 
     \b
     Example: half a contract at the market
@@ -111,7 +113,7 @@ def cancel(order: str, yes: bool, config_file: Path | None, db: Path | None, as_
     if as_json:
         emit_json(answer)
     else:
-        click.echo(f"order {order}: {answer['state']}, {answer['filled']} filled")
+        click.echo(f"order {order}: {answer['state']}, {price(Decimal(answer['filled']))} filled")
 
 
 @click.command()
@@ -148,7 +150,9 @@ def _trade(
     config = configured(config_file, db)
     how_much = size or ("all of" if verb == "close" else "as much as risk allows of")
     at = f"at {limit} or better" if limit else "at the market"
-    _confirm(f"{verb} {how_much} {instrument} {at}, account {account or 'main'}?", yes)
+    first = {"buy": ", closing what is short first", "sell": ", closing what is long first"}.get(verb, "")
+    where = f", account {account}" if account else ""
+    _confirm(f"{verb} {how_much} {instrument} {at}{first}{where}?", yes)
     args = {"instrument": instrument, "size": size, "limit": limit, "plan": plan, "account": account}
     try:
         answer = command(config, verb, args)

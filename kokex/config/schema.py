@@ -208,7 +208,7 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The one database."""
 
     path: Filled = "data/kokex.db"
-    keep_days: Annotated[int, Range(least=1, most=36_500)] = 30
+    keep_days: Annotated[int, Range(least=1, most=36_500)] = 7
     commit_s: Seconds = 1.0
 
 

@@ -87,8 +87,13 @@ class Actor:
                 system.queue.append((lane, message))
             else:
                 system.offer(self._cell, lane, message)
-        if outlet.keyed:
-            system.offer_keyed(self._cell, outlet, message)
+        for by, target, lanes in outlet.keyed:
+            lane = lanes.get(getattr(message, by))
+            if lane is not None and lane.plain and lane.pending < lane.limit:
+                lane.pending += 1
+                system.queue.append((lane, message))
+            else:
+                system.offer_keyed(self._cell, lane, message, by, target)
         return number
 
     def later(self, delay_s: float, then: Callable[..., object], *args: Any) -> Timer:

@@ -38,9 +38,9 @@ class Failure(Struct, frozen=True):
 
 @final
 class Timer:
-    """What `Actor.later` gives back."""
+    """What `Actor.later` gives back. When it is due it takes its turn in the run queue, as an item of it."""
 
-    __slots__ = ("args", "cause", "cell", "due_ns", "generation", "live", "number", "then")
+    __slots__ = ("args", "cell", "due_ns", "generation", "id", "live", "number", "then")
 
     def __init__(
         self,
@@ -57,26 +57,26 @@ class Timer:
         self.due_ns = due_ns
         self.then = then
         self.args = args
-        self.cause = cause
+        self.id = cause  # what it carries on
         self.live = True
 
     def cancel(self) -> None:
         self.live = False
 
-    def ring(self) -> None:
-        """The timer's turn in the run queue; it may have been cancelled since it was due."""
-        if self.live:
+    def run(self) -> None:
+        """Its turn has come; it may have been cancelled since it was due."""
+        if self.live and self.cell and self.generation == self.cell.generation:
             self.live = False
             self.then(*self.args)
 
 
 @final
 class Call:
-    """A port coroutine under way for an actor."""
+    """A port coroutine under way for an actor. When it is done it takes its turn in the run queue with its outcome."""
 
     __slots__ = (
-        "args", "cancel", "cause", "cell", "function", "generation", "latency_ns", "loading", "number", "returns",
-        "then", "timeout_s",
+        "args", "cancel", "cell", "function", "generation", "id", "latency_ns", "loading", "number", "outcome",
+        "returns", "then", "timeout_s",
     )  # fmt: skip
 
     def __init__(
@@ -102,9 +102,14 @@ class Call:
         self.then = then
         self.timeout_s = timeout_s
         self.latency_ns = latency_ns
-        self.cause = cause
+        self.id = cause  # what it carries on
         self.loading = loading
+        self.outcome: Any = None
         self.cancel: Callable[[], object] = _nothing
+
+    def run(self) -> None:
+        if self.generation == self.cell.generation:
+            self.then(self.outcome)
 
     @property
     def wanted(self) -> bool:
@@ -122,7 +127,7 @@ def _nothing() -> None:
 
 @final
 class Callback:
-    """A timer's or an answer's turn, as an item of the run queue. `id` is the cause it carries on."""
+    """An answer's turn, as an item of the run queue. `id` is the cause it carries on."""
 
     __slots__ = ("args", "cell", "generation", "id", "then")
 
@@ -132,6 +137,10 @@ class Callback:
         self.generation = cell.generation
         self.then = then
         self.args = args
+
+    def run(self) -> None:
+        if self.generation == self.cell.generation:
+            self.then(*self.args)
 
 
 @final

@@ -61,13 +61,14 @@ class Inline:
         """The same as `_step` again and again, while the market is what mostly happens: a backtest's inner loop."""
         system, agenda = self._system, self._system.agenda
         while (at := source.next_at()) is not None and at <= until_ns:
-            if agenda and agenda[0][0] < at:
-                self._step(until_ns)
+            system.cause = 0
+            if agenda and (due := system.due_at()) is not None and due < at:
+                system.now = due
+                system.come_due()
             else:
                 system.now = at
-                system.cause = 0
                 source.take()
-                system.drain()
+            system.drain()
 
     def stop(self) -> None:
         """Drains and stops all actors."""

@@ -26,8 +26,8 @@ class Lane:
     """What waits for `cell` on one wire. `offer` puts in, `take` is called when its turn comes."""
 
     __slots__ = (
-        "cell", "drops", "handler", "high", "key", "kind", "latest", "limit", "message", "name", "outside", "pending",
-        "plain", "skip", "special",
+        "cell", "drops", "handler", "high", "journaled", "key", "kind", "latest", "limit", "message", "name",
+        "outside", "pending", "plain", "skip", "special",
     )  # fmt: skip
 
     def __init__(self, cell: "Cell", name: str, policy: Policy, message: type[Message] = Message) -> None:
@@ -40,6 +40,7 @@ class Lane:
         self.plain = policy.kind != "conflate"  # a sender may append to the queue itself while there is room
         self.special = not self.plain  # taking from it is more than counting
         self.handler: Callable[[Any], object] = _nobody
+        self.journaled = False  # from outside only: it goes on record as it comes in
         self.pending = 0
         self.high = 0
         self.drops = 0

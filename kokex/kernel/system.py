@@ -14,6 +14,7 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import repeat
+from operator import methodcaller
 from typing import Any, Literal, Protocol, final
 
 from msgspec import Struct
@@ -92,6 +93,7 @@ class System:
         self.parks = True  # a full blocking lane parks its sender; inline only records the depth
         self.hooks = hooks or Hooks()
         self.tap: Callable[[Message], None] = self.hooks.tap or _ignore
+        self._onlookers = self.hooks.choose, self.hooks.trace, self.hooks.before
         self.source = source
         self.queue: Queue = deque()
         self.agenda: list[tuple[int, int, int, Any]] = []
@@ -120,10 +122,12 @@ class System:
         check(wires, {cell.child.name: ends_of(cell.child.kind) for cell in self.cells.values()})
         for cell in self.cells.values():
             cell.inner = Lane(cell, "self", Policy("fail"))
-            cell.inner.handler = _run
+            cell.inner.handler = methodcaller("run")
         for wire in wires:
             targets = {c.key: self._lane(c, wire) for c in self.cells.values() if c.child.name == wire.target}
             if wire.source == OUTSIDE:
+                for lane in targets.values():
+                    lane.journaled = wire.message in self.hooks.journaled_posts
                 self._inlets.update({(lane.cell.name, wire.message): lane for lane in targets.values()})
             elif wire.source == KERNEL:
                 self._notified.extend(targets.values())
@@ -165,12 +169,12 @@ class System:
         """Hands in a message from outside. Raises KeyError when no wire from outside leads there."""
         lane = self._inlets[actor, type(message)]
         self.driver.wake()
-        self.emitted += 1
-        force_setattr(message, "id", self.emitted)
+        self.emitted = number = self.emitted + 1
+        force_setattr(message, "id", number)
         force_setattr(message, "at", self.now)
         if self.hooks.record:
-            self.hooks.record(self.turn, self.now, actor, "post", message.id, message)
-        if type(message) in self.hooks.journaled_posts:
+            self.hooks.record(self.turn, self.now, actor, "post", number, message)
+        if lane.journaled:
             self.tap(message)
         if lane.plain and lane.pending < lane.limit:
             lane.pending += 1
@@ -195,19 +199,19 @@ class System:
         else:
             lane.put(self.queue, item)
 
-    def offer_keyed(self, sender: Cell, outlet: Outlet, message: Message) -> None:
-        for by, target, lanes in outlet.keyed:
-            key = getattr(message, by)
-            if key in lanes:
-                self.offer(sender, lanes[key], message)
-            else:
-                self.dead_letter(f"{target}[{key}]", f"no such {by}", message)
-                self.lifecycle(sender, "dead_letter", f"{type(message).__name__} for {target}[{key}]: no such {by}")
+    def offer_keyed(self, sender: Cell, lane: Lane | None, message: Message, by: str, target: str) -> None:
+        """The same for a wire with a key; no lane: nobody has the key that the message carries."""
+        if lane is not None:
+            self.offer(sender, lane, message)
+            return
+        whom = f"{target}[{getattr(message, by)}]"
+        self.dead_letter(whom, f"no such {by}", message)
+        self.lifecycle(sender, "dead_letter", f"{type(message).__name__} for {whom}: no such {by}")
 
     def drain(self, most: int = 1 << 62) -> bool:
         """Handles up to `most` deliveries; false when some are left."""
         queue = self.queue
-        choose, trace, before = self.hooks.choose, self.hooks.trace, self.hooks.before
+        choose, trace, before = self._onlookers
         for _ in repeat(None, most):
             if not queue:
                 return True
@@ -287,15 +291,20 @@ class System:
 
     # ---- time
 
-    def next_at(self) -> int | None:
-        """When the next event outside the queue is due; None: never."""
+    def due_at(self) -> int | None:
+        """When the next timer or result is due; None: never."""
         agenda = self.agenda
         while agenda and agenda[0][1] == TIMER and not agenda[0][3].live:
             self.timers.pop(heapq.heappop(agenda)[2], None)
+        return agenda[0][0] if agenda else None
+
+    def next_at(self) -> int | None:
+        """When the next event outside the queue is due; None: never."""
+        due = self.due_at()
         market = self.source.next_at() if self.source and not self.draining else None
-        if not agenda:
+        if due is None:
             return market
-        return agenda[0][0] if market is None or agenda[0][0] < market else market
+        return due if market is None or due < market else market
 
     def happen(self, now: int) -> None:
         """Lets the event that is next (and due by `now`) happen."""
@@ -307,11 +316,15 @@ class System:
             assert self.source
             self.source.take()
             return
-        _, kind, number, what = heapq.heappop(agenda)
+        self.come_due()
+
+    def come_due(self) -> None:
+        """Lets the first of the agenda happen."""
+        _, kind, number, what = heapq.heappop(self.agenda)
         if kind == TIMER:
             self.fire(number)
         else:
-            self.accept(*what)
+            self.accept(what, what.outcome)
 
     def set_timer(self, cell: Cell | None, due_ns: int, then: Callable[..., object], args: tuple[Any, ...]) -> Timer:
         self._numbers += 1
@@ -331,7 +344,8 @@ class System:
         if cell is None:
             timer.then(*timer.args)
         elif timer.generation == cell.generation:
-            self.enqueue(cell, timer.cause, timer.ring, ())
+            cell.inner.pending += 1
+            self.queue.append((cell.inner, timer))
 
     def start_call(
         self,
@@ -358,7 +372,8 @@ class System:
         wait_ns, longest_ns = call.latency_ns, round(call.timeout_s * 1e9)
         if wait_ns > longest_ns:
             wait_ns, outcome = longest_ns, call.too_late
-        heapq.heappush(self.agenda, (at + wait_ns, RESULT, call.number, (call, outcome)))
+        call.outcome = outcome
+        heapq.heappush(self.agenda, (at + wait_ns, RESULT, call.number, call))
 
     def accept(self, call: Call, outcome: Any) -> None:
         """A call's outcome has come."""
@@ -372,7 +387,9 @@ class System:
         if call.loading:
             call.then(outcome)
         else:
-            self.enqueue(call.cell, call.cause, call.then, (outcome,))
+            call.outcome = outcome
+            call.cell.inner.pending += 1
+            self.queue.append((call.cell.inner, call))
 
     def enqueue(self, cell: Cell, cause: int, then: Callable[..., object], args: tuple[Any, ...]) -> None:
         cell.inner.pending += 1
@@ -423,11 +440,6 @@ def ends_of(kind: type[Actor]) -> Ends:
 def inlet(message: type[Message], target: str, size: int = 1024) -> Wire:
     """A wire from outside. Nobody outside can be made to wait, so overflow is a fault."""
     return Wire(OUTSIDE, message, target, fail(size))
-
-
-def _run(callback: Callback) -> None:
-    if callback.generation == callback.cell.generation:
-        callback.then(*callback.args)
 
 
 def _ignore(_: Message) -> None:

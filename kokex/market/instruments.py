@@ -30,7 +30,7 @@ def floor_size(instrument: Instrument, size: Decimal) -> Decimal:
 
 def is_tradable(instrument: Instrument, size: Decimal) -> bool:
     """Whether the venue takes an order of this size: whole lots, not below the minimum."""
-    return size >= instrument.minimum and floor_size(instrument, size) == size
+    return size >= instrument.minimum and not (instrument.lot and EXACT.remainder(size, instrument.lot))
 
 
 def round_price(instrument: Instrument, price: Decimal, rounding: Rounding) -> Decimal:
@@ -59,7 +59,7 @@ def size_of(instrument: Instrument, base: Decimal) -> Decimal:
 
 def notional(instrument: Instrument, size: Decimal, price: Decimal) -> Decimal:
     """What a size is worth at a price, in quote currency, exact; signed like size."""
-    return EXACT.multiply(quantity(instrument, size), price)
+    return EXACT.multiply(EXACT.multiply(size, instrument.contract_value), price)
 
 
 def _stepped(value: Decimal, step: Decimal, rounding: str) -> Decimal:

@@ -36,17 +36,19 @@ def trade(
         raise ValueError(f"a trade of size {size}")
     signed = size if side == "buy" else -size
     held = position.size
-    closing = min(size, abs(held)) if (held < 0) != (signed < 0) else _ZERO
-    released = _share(position, closing)
-    closed = closing.copy_sign(held)  # the part of the held size that goes
-    brought = notional(instrument, closed, price)
-    opened = EXACT.add(signed, closed)  # what is left of the trade to open or extend
-    added = notional(instrument, opened, price)
+    cost, realised, opened = position.cost, position.realised, signed
+    if held and (held < 0) != (signed < 0):
+        closing = min(size, abs(held))
+        closed = closing.copy_sign(held)  # the part of the held size that goes
+        released = _share(position, closing)
+        cost = EXACT.subtract(cost, released)
+        realised = EXACT.add(realised, EXACT.subtract(notional(instrument, closed, price), released))
+        opened = EXACT.add(signed, closed)  # what is left of the trade to open or extend
     return Position(
         instrument=position.instrument,
         size=EXACT.add(held, signed),
-        cost=EXACT.add(EXACT.subtract(position.cost, released), added),
-        realised=EXACT.add(position.realised, EXACT.subtract(brought, released)),
+        cost=EXACT.add(cost, notional(instrument, opened, price)) if opened else cost,
+        realised=realised,
         fees=EXACT.add(position.fees, fee),
         funding=position.funding,
         mark=price,
@@ -55,8 +57,6 @@ def trade(
 
 def _share(position: Position, closing: Decimal) -> Decimal:
     """The cost of the part that closes."""
-    if not closing:
-        return _ZERO
     held = abs(position.size)
     if closing == held:
         return position.cost
@@ -109,23 +109,27 @@ def cash_change(before: Position, after: Position, instrument: Instrument) -> De
 
     A spot trade pays and receives its whole worth; a swap settles only what was realised.
     """
-    change = EXACT.subtract(after.realised, before.realised)
-    change = EXACT.subtract(change, EXACT.subtract(after.fees, before.fees))
-    change = EXACT.add(change, EXACT.subtract(after.funding, before.funding))
+    change = EXACT.subtract(before.fees, after.fees)
+    if after.realised is not before.realised:
+        change = EXACT.add(change, EXACT.subtract(after.realised, before.realised))
+    if after.funding is not before.funding:
+        change = EXACT.add(change, EXACT.subtract(after.funding, before.funding))
     if instrument.kind == "spot":
-        change = EXACT.subtract(change, EXACT.subtract(after.cost, before.cost))
+        change = EXACT.add(change, EXACT.subtract(before.cost, after.cost))
     return change
 
 
 def worth(position: Position, instrument: Instrument, price: Decimal | None = None) -> Decimal:
     """What a position adds to its account's cash: its market value (spot) or its unrealised P&L (swap)."""
-    gain = unrealised(position, instrument, price)
-    return EXACT.add(gain, position.cost) if instrument.kind == "spot" else gain
+    if instrument.kind == "spot":
+        return notional(instrument, position.size, position.mark if price is None else price)
+    return unrealised(position, instrument, price)
 
 
 def equity(cash: Decimal, positions: Iterable[Position], instruments: Mapping[str, Instrument]) -> Decimal:
     """Cash, and the positions at their marks. Raises KeyError for an instrument not in `instruments`."""
     total = cash
     for position in positions:
-        total = EXACT.add(total, worth(position, instruments[position.instrument]))
+        if position.size:
+            total = EXACT.add(total, worth(position, instruments[position.instrument]))
     return total

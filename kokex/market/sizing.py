@@ -5,6 +5,7 @@ it). Caps: one order, one position, all positions, and what cash there is.
 """
 
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple, Protocol
 
 from kokex.market.instruments import exact, floor_size, notional, size_of
@@ -56,7 +57,13 @@ def stop_distance(price: Decimal, limits: Limits, *, atr: float | None, invalida
 
 
 def percent_of(amount: Decimal, pct: float) -> Decimal:
-    return amount * exact(pct) * PERCENT
+    return amount * _share(pct)
+
+
+@cache
+def _share(pct: float) -> Decimal:
+    """Of the few percentages that limits are."""
+    return exact(pct) * PERCENT
 
 
 def entry_size(

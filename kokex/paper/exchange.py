@@ -164,7 +164,7 @@ class Exchange:
             raise Rejected("bad_price", f"a {order.kind} order needs a price")
         if order.kind in TRIGGERED and order.trigger is None:
             raise Rejected("bad_price", f"a {order.kind} order needs a trigger")
-        if order.kind in {"market", *TRIGGERED} and order.price is not None:
+        if order.price is not None and (order.kind == "market" or order.kind in TRIGGERED):
             raise Rejected("bad_price", f"a {order.kind} order has no limit price")
         for price in (order.price, order.trigger):
             if price is None:

@@ -86,19 +86,24 @@ class Tape:
         close_ns = self._close_ns
         if close_ns is None:
             return
-        marks = self._marks
-        if self._busy:
+        marks, busy = self._marks, self._busy
+        if busy:
             for row in rows:
-                if row.instrument in self._busy:
+                if row.instrument in busy:
                     self._exchange.on_candle(row, close_ns)
         for row in rows:
             marks[row.instrument] = row.close
+        if self._due is not None:
+            self._fund(close_ns)
+        self._post("feed", Candles(close_ns=close_ns, span_ns=self.span_ns, rows=rows))
+        self._advance()
+
+    def _fund(self, close_ns: int) -> None:
+        """Books the funding that is due by the close."""
         while self._due is not None and self._due.due_ns <= close_ns:
             if self._exchange.holds(self._due.instrument):
                 self._exchange.on_funding(self._due.instrument, self._due.rate, self._due.due_ns)
             self._due = next(self._funding, None)
-        self._post("feed", Candles(at=close_ns, close_ns=close_ns, span_ns=self.span_ns, rows=rows))
-        self._advance()
 
     def _advance(self) -> None:
         self._opened = False

@@ -14,7 +14,19 @@ from kokex.kernel.cell import ActorStatus
 from kokex.market.instruments import exact, notional
 from kokex.market.money import EXACT
 from kokex.market.sizing import Limits, opposite, percent_of
-from kokex.messages import Approved, Cycle, Decision, Edge, Fill, Instrument, Order, OrderUpdate, Portfolio, Position, Refused
+from kokex.messages import (
+    Approved,
+    Cycle,
+    Decision,
+    Edge,
+    Fill,
+    Instrument,
+    Order,
+    OrderUpdate,
+    Portfolio,
+    Position,
+    Refused,
+)
 from kokex.paper.account import Account
 from kokex.paper.matching import TRIGGERED
 from kokex.simulation.facts import Facts
@@ -111,10 +123,11 @@ def law_3(case: Exposure, limits: Limits, instruments: Mapping[str, Instrument],
     marks[order.instrument] = exact(case.decision.price)
     at = {symbol: marks.get(symbol) or case.prices.get(symbol, ZERO) for symbol in worst}
     worths = {symbol: notional(instruments[symbol], size, at[symbol]) for symbol, size in worst.items()}
-    if worths[order.instrument] > percent_of(portfolio.equity, limits.max_position_pct) * SLACK:
-        return f"{order.client_id} may bring {order.instrument} to {worths[order.instrument]:.2f}: above max_position_pct"
-    if sum(worths.values()) > percent_of(portfolio.equity, limits.max_exposure_pct) * SLACK:
-        return f"{order.client_id} may bring all positions to {sum(worths.values()):.2f}: above max_exposure_pct"
+    own, all_of_them = worths[order.instrument], sum(worths.values())
+    if own > percent_of(portfolio.equity, limits.max_position_pct) * SLACK:
+        return f"{order.client_id} may bring {order.instrument} to {own:.2f}: above max_position_pct"
+    if all_of_them > percent_of(portfolio.equity, limits.max_exposure_pct) * SLACK:
+        return f"{order.client_id} may bring all positions to {all_of_them:.2f}: above max_exposure_pct"
     held = portfolio.held.get(order.plan, {}).get(order.instrument, ZERO)
     turned = abs(held) if held and (held > 0) == (order.side == "sell") else ZERO
     opened = notional(instruments[order.instrument], order.size - turned, exact(case.decision.price))
@@ -138,14 +151,19 @@ def _worst(venue: Mapping[str, Decimal], entries: Iterable[tuple[Order, Decimal]
     return {symbol: max(long.get(symbol, ZERO), -short.get(symbol, ZERO)) for symbol in {**long, **short}}
 
 
-def law_3_growth(grown: dict[tuple[str, str], int], portfolio: Portfolio, limit: Decimal, of: Mapping[str, Instrument]) -> Fault:
+def law_3_growth(
+    known: Facts, grown: dict[tuple[str, str], int], portfolio: Portfolio, limit: Decimal, of: Mapping[str, Instrument]
+) -> Fault:
     """The second half of law 3: growth by price alone triggers reduction.
 
-    `grown` remembers since when a position has been above its limit with nothing done about it.
+    `grown` remembers since when a position has been above its limit with no order under way that reduces it.
     """
     for each in portfolio.positions:
         key = (portfolio.account, each.instrument)
-        if abs(notional(of[each.instrument], each.size, each.mark)) <= limit * Decimal("1.02"):
+        if abs(notional(of[each.instrument], each.size, each.mark)) <= limit * Decimal("1.02") or any(
+            order.reduce_only and order.trigger is None and (order.account, order.instrument) == key
+            for order in known.open.values()
+        ):
             grown.pop(key, None)
         elif portfolio.at - grown.setdefault(key, portfolio.at) > GROWN_NS:
             return f"{each.instrument} of {portfolio.account} has been above max_position_pct since {grown[key]}"

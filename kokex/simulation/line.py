@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from kokex.messages import Fill, Funding, Link, Message, Order, OrderUpdate
 from kokex.paper.exchange import Exchange
 from kokex.ports import Ambiguous, FillReport, FundingReport, OrderReport, Rejected, VenueState
-from kokex.simulation.faults import SECOND, Faults
+from kokex.simulation.faults import Faults
 
 T = TypeVar("T")
 

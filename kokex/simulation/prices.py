@@ -15,6 +15,7 @@ from kokex.paper.tape import FundingDue, Instant
 REGIME = 240  # candles, on average
 DRIFTS = (-0.25, -0.1, 0.0, 0.0, 0.1, 0.25)  # of a candle, in standard deviations
 WIDTHS = (0.0004, 0.0008, 0.0015)  # standard deviation of a candle's return
+BELL = 2.0  # three uniform draws have a standard deviation of a half
 JUMP_ODDS = 1 / 1500
 JUMP = 0.05
 BUSIEST = 3_000_000.0  # quote currency in one candle
@@ -27,10 +28,9 @@ def instants(instruments: Sequence[Instrument], start_ns: int, span_ns: int, cha
 
 
 def _path(instrument: Instrument, open_ns: int, span_ns: int, chance: Random) -> Iterator[Candle]:
-    gauss, uniform, choice = chance.gauss, chance.random, chance.choice
-    symbol, tick = instrument.symbol, float(instrument.tick)
-    exponent = instrument.tick.as_tuple().exponent
-    digits = -exponent if isinstance(exponent, int) else 0
+    uniform, choice = chance.random, chance.choice
+    symbol, exponent = instrument.symbol, instrument.tick.as_tuple().exponent
+    digits = -exponent if isinstance(exponent, int) else 0  # the ticks here are powers of ten
     price = usual_price(symbol)
     left = 0
     drift = width = 0.0
@@ -38,23 +38,21 @@ def _path(instrument: Instrument, open_ns: int, span_ns: int, chance: Random) ->
         if left <= 0:
             left, drift, width = int(REGIME * 2 * uniform()), choice(DRIFTS), choice(WIDTHS)
         left -= 1
-        move = width * (drift + gauss(0.0, 1.0))
+        first = price * (1 + width * 0.2 * (uniform() - 0.5))
+        price *= 1 + width * (drift + BELL * (uniform() + uniform() + uniform() - 1.5))
         if uniform() < JUMP_ODDS:
-            move += JUMP * (1 if uniform() < 0.5 else -1)
-        first = round(round(price * (1 + width * 0.1 * gauss(0.0, 1.0)) / tick) * tick, digits)
-        price *= 1 + move
-        last = round(round(price / tick) * tick, digits)
-        reach = width * uniform()
-        high = round(round(max(first, last) * (1 + reach) / tick) * tick, digits)
-        low = round(round(min(first, last) * (1 - reach) / tick) * tick, digits)
+            price *= 1 + JUMP * (1 if uniform() < 0.5 else -1)
+        reach = 1 + width * uniform()
+        high, low = (first, price) if first > price else (price, first)
         volume = round(BUSIEST * uniform() ** 3 / price, 6)
-        yield Candle(symbol, open_ns, first, high, low, last, volume)
+        yield Candle(
+            symbol, open_ns, round(first, digits), round(high * reach, digits), round(low / reach, digits),
+            round(price, digits), volume,
+        )  # fmt: skip
         open_ns += span_ns
 
 
-def fundings(
-    instruments: Sequence[Instrument], start_ns: int, every_ns: int, chance: Random
-) -> Iterator[FundingDue]:
+def fundings(instruments: Sequence[Instrument], start_ns: int, every_ns: int, chance: Random) -> Iterator[FundingDue]:
     """A rate for each swap, every `every_ns`."""
     due_ns = start_ns - start_ns % every_ns
     while True:

@@ -20,7 +20,7 @@ from kokex.adapters.sqlite.recorder import outcome, posted
 from kokex.config import Config
 from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
-from kokex.messages import Message
+from kokex.messages import AnyMessage, Message
 from kokex.ports import Input, Store, Venue
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 
@@ -67,7 +67,11 @@ class Recorded:
                 system.step()
             system.now = max(system.now, row.at)
             system.cause = 0
-            self._accept(row)
+            try:
+                self._accept(row)
+            except msgspec.ValidationError as error:
+                what = f"input {number} ({row.kind} to {row.actor})"
+                raise ReplayError(f"{what} was recorded by another version: {error}") from error
             if progress and number % 1000 == 0:
                 progress(number)
         system.drain()
@@ -121,13 +125,38 @@ def differences(expected: Reader, replayed: DirectStore, sessions: Sequence[int]
                 yield Difference(table, str(now[name]), "is missing from the record")
             elif now is None and was is not None:
                 yield Difference(table, str(was[name]), "is on record, but the replay does not make it")
-            elif was is not None and now is not None and was != now:
-                yield Difference(table, str(was[name]), _changed(names, was, now))
+            elif was is not None and now is not None and was != now and (what := _changed(names, was, now)):
+                yield Difference(table, str(was[name]), what)
 
 
 def _changed(columns: Sequence[str], was: tuple[Any, ...], now: tuple[Any, ...]) -> str:
-    parts = [f"{c} is {w!r}, should be {n!r}" for c, w, n in zip(columns, was, now, strict=True) if w != n]
+    parts: list[str] = []
+    for column, recorded, again in zip(columns, was, now, strict=True):
+        if column == "body":
+            parts += _fields_changed(recorded, again)
+        elif recorded != again:
+            parts.append(f"{column} is {recorded!r}, should be {again!r}")
     return "; ".join(parts)
+
+
+def _fields_changed(recorded: str, again: str) -> Iterator[str]:
+    should: Message = _decode(again)
+    kind = type(should).__name__
+    try:
+        found: Message = _decode(recorded)
+    except msgspec.MsgspecError as error:
+        yield f"the {kind} on record cannot be read: {error}"
+        return
+    if type(found) is not type(should):
+        yield f"is a {type(found).__name__}, should be a {kind}"
+        return
+    for field in should.__struct_fields__:
+        was, now = getattr(found, field), getattr(should, field)
+        if was != now:
+            yield f"{field} of the {kind} is {was!r}, should be {now!r}"
+
+
+_decode = msgspec.json.Decoder(AnyMessage).decode
 
 
 def end_of(expected: Reader, session: int, inputs: Sequence[Input]) -> int:
@@ -206,6 +235,7 @@ def _system(session: queries.Session, store: DirectStore, end: int) -> System:
             venues={account.name: cast(Venue, Absent()) for account in config.resolved_accounts()},
             chance=Random,
             control=Absent(),
+            console=_unheard,  # there is one: who talks to it also counts what it said
         ),
         hooks=Hooks(tap=tap, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS),
     )
@@ -240,6 +270,10 @@ class Absent:
 
     def __getattr__(self, name: str) -> Any:
         return _never
+
+
+def _unheard(at: int, level: str, kind: str, text: str) -> None:
+    """A replay says nothing."""
 
 
 async def _never(*_: Any) -> Any:

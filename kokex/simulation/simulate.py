@@ -1,19 +1,23 @@
 """Seeds, one after another: each a world of its own, run to its end or to the first law it breaks."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from multiprocessing import get_context
+from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from kokex.simulation import laws
 from kokex.simulation.faults import KINDS
-from kokex.simulation.laws import Broken
+from kokex.simulation.laws import Broken, law_11
 from kokex.simulation.scenario import draw
 from kokex.simulation.virtual_time import run_asyncio, run_trio
-from kokex.simulation.world import VirtualClock, World
+from kokex.simulation.world import HOUR_NS, VirtualClock, World
+
+Loop = Literal["trio", "asyncio"]
 
 START_NS = int(datetime(2025, 1, 6, tzinfo=UTC).timestamp()) * 1_000_000_000
 PLANTS = ("retry_new_id", "breaker_in_memory", "no_deadline")
@@ -36,6 +40,7 @@ class Seed(Struct, frozen=True):
 
     seed: int
     trace: str
+    hours: float  # of trading time
     faults: dict[str, int]
     orders: int
     fills: int
@@ -43,33 +48,36 @@ class Seed(Struct, frozen=True):
 
 
 class Tally(Struct):
-    """What came of many."""
+    """What came of many: what `kokex simulate --json` prints."""
 
     seeds: int = 0
+    days: float = 0.0
     kills: int = 0
     crashes: int = 0
     faults: dict[str, int] = {}
-    orders: int = 0
+    orders: int = 0  # that the venue accepted
     fills: int = 0
-    violations: list[Violation] = []
+    violations: int = 0
+    broken: list[Violation] = []
     sim_hours: float = 0.0
     wall_s: float = 0.0
     seeds_per_minute: float = 0.0
 
-    def add(self, seed: Seed, days: float) -> None:
+    def add(self, seed: Seed) -> None:
         self.seeds += 1
         self.kills += seed.faults["kill"]
         self.crashes += seed.faults["crash"]
-        self.faults = dict(Counter(self.faults) + Counter(seed.faults)) if self.faults else dict(seed.faults)
+        self.faults = {kind: self.faults.get(kind, 0) + count for kind, count in seed.faults.items()}
         self.orders += seed.orders
         self.fills += seed.fills
-        self.sim_hours += days * 24
+        self.sim_hours += seed.hours
         if seed.violation:
-            self.violations.append(seed.violation)
+            self.violations += 1
+            self.broken.append(seed.violation)
 
 
-def run_seed(seed: int, days: float, plant: str = "", *, loop: str = "") -> Seed:
-    """One seed. `loop`: "trio" or "asyncio", else as the seed has it."""
+def run_seed(seed: int, days: float, plant: str = "", loop: Loop | None = None) -> Seed:
+    """One seed, to its end or to the first law it breaks. `loop` None: as the seed has it."""
     worlds: list[World] = []
 
     async def main(clock: VirtualClock) -> None:
@@ -77,20 +85,57 @@ def run_seed(seed: int, days: float, plant: str = "", *, loop: str = "") -> Seed
         worlds.append(world)
         await world.run()
 
+    loop = loop or ("asyncio" if seed % ON_ASYNCIO == ON_ASYNCIO - 1 else "trio")
     broken: Broken | None = None
-    on_asyncio = loop == "asyncio" if loop else seed % ON_ASYNCIO == ON_ASYNCIO - 1
     try:
-        (run_asyncio if on_asyncio else run_trio)(main, seed=seed, start_ns=START_NS)
+        (run_trio if loop == "trio" else run_asyncio)(main, seed=seed, start_ns=START_NS)
     except Broken as error:
         broken = error
-    world = worlds[0]
-    trace = world.trace
-    command = f"kokex simulate --seeds {seed}:{seed + 1} --days {days:g}" + (f" --plant {plant}" if plant else "")
+    (world,) = worlds
     return Seed(
         seed=seed,
-        trace=trace,
+        trace=world.trace,
+        hours=(world.now() - START_NS) / HOUR_NS,
         faults={kind: world.faults.counts[kind] for kind in KINDS},
         orders=world.witness.orders,
         fills=world.fills,
-        violation=Violation(seed, broken.law, broken.text, trace, command) if broken else None,
+        violation=_violation(seed, days, plant, broken.law, broken.text, world.trace) if broken else None,
     )
+
+
+def _violation(seed: int, days: float, plant: str, law: str, text: str, trace: str) -> Violation:
+    command = f"kokex simulate --seeds {seed}:{seed + 1} --days {days:g}" + (f" --plant {plant}" if plant else "")
+    return Violation(seed, law, text, trace, f"{command} --trace-hash")
+
+
+def run_checked(seed: int, days: float, plant: str = "") -> Seed:
+    """The same; some seeds, and each that breaks a law, run twice for law 11."""
+    first = run_seed(seed, days, plant)
+    if seed % TWICE and not first.violation:
+        return first
+    fault = law_11(first.trace, run_seed(seed, days, plant).trace)
+    return replace(first, violation=_violation(seed, days, plant, "11", fault, first.trace)) if fault else first
+
+
+def run_seeds(seeds: Sequence[int], days: float, plant: str = "", jobs: int = 1) -> Iterator[Seed]:
+    """Seeds in their order, by `jobs` processes."""
+    one = partial(run_checked, days=days, plant=plant)
+    if jobs == 1:
+        yield from map(one, seeds)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        yield from pool.map(one, seeds)
+
+
+def simulate(
+    seeds: Sequence[int], days: float, plant: str = "", jobs: int = 1, told: Callable[[Seed], None] = lambda _: None
+) -> Tally:
+    """All of them, summed up. `told` hears of each as it is done."""
+    tally = Tally(days=days)
+    begun = time.perf_counter()
+    for seed in run_seeds(seeds, days, plant, jobs):
+        tally.add(seed)
+        told(seed)
+    tally.wall_s = time.perf_counter() - begun
+    tally.seeds_per_minute = tally.seeds / tally.wall_s * 60 if tally.wall_s else 0.0
+    return tally

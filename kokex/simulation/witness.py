@@ -12,7 +12,6 @@ from kokex.messages import (
     SETTLED,
     Approved,
     Cycle,
-    Decision,
     Instrument,
     Lifecycle,
     Message,
@@ -65,9 +64,7 @@ class Witness:
                 self._exposure(message)
         elif isinstance(message, Portfolio):
             limit = percent_of(message.equity, self._config.risk.max_position_pct)
-            _hold("3", laws.law_3_growth(self._grown, message, limit, self._instruments))
-        elif isinstance(message, Decision) and message.by == "risk":
-            self._grown.pop((message.account, message.instrument), None)
+            _hold("3", laws.law_3_growth(known, self._grown, message, limit, self._instruments))
         elif isinstance(message, Cycle):
             self.cycles[message.plan] = message.at
         elif isinstance(message, Lifecycle) and message.event == "crashed" and not message.error.startswith(EXPECTED):

@@ -30,6 +30,10 @@ START_NS = 1_700_000_000_000_000_000
 CONFIG = Config(market=Market(instruments=("BTC-USDT-SWAP", "ETH-USDT"), history_s=0))
 
 
+def _unheard(at: int, level: str, kind: str, text: str) -> None:
+    """Nobody reads the lines."""
+
+
 class Desk:
     """A daemon in virtual time whose exchange outlives it."""
 
@@ -60,7 +64,7 @@ class Desk:
                 CONFIG,
                 Ports(
                     store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random,
-                    control=Nobody(), source=self.market,
+                    control=Nobody(), source=self.market, console=_unheard,
                 ),
                 start_ns=self.now_ns,
                 hooks=Hooks(

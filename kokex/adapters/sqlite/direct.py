@@ -88,7 +88,8 @@ class DirectStore:
             self._rows.clear()
 
     def pending(self) -> int:
-        return len(self._rows)
+        """How many rows a commit would write."""
+        return 0 if self._batch else len(self._rows)
 
     async def saved(self, key: str) -> bytes | None:
         return self.ask(queries.saved(key))

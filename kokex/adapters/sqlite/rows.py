@@ -1,13 +1,14 @@
 """What each row writes: the one place that decides it, for both stores.
 
-A batch becomes a few statements with many parameters each, because `executemany` costs a third of as
-many `execute`s. Within one transaction the order across tables does not matter; within a table it is
-kept, but for orders, where every intent of the batch is inserted before any is updated.
+A batch becomes a few statements with many parameters each, because `executemany` costs a third of as many
+`execute`s. Within one transaction the order across tables does not matter, so what a batch says twice of one thing
+is written once: updates of an order whose intent is in the same batch are told in its insert, and of what is saved
+under a key only the newest counts. A backtest, whose batches are large, so writes an order once and not four times.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any, final
 
 import msgspec
 
@@ -32,7 +33,7 @@ from kokex.messages import (
 )
 from kokex.ports import CandleRow, Input, Row, Saved
 
-Params = tuple[Any, ...]
+Params = Sequence[Any]
 Statement = tuple[str, list[Params]]
 
 
@@ -42,7 +43,7 @@ def _unless_settled(column: str) -> str:
     return f"CASE state {cases} ELSE ? END"
 
 
-JOURNAL = "INSERT INTO journal(id, cause, at, kind, plan, account, instrument, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+JOURNAL = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)"
 DECISION = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 VERDICT = "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)"
 # No "or ignore": a second intent under one client order id would be a second order for one decision.
@@ -69,107 +70,165 @@ CANDLE = """INSERT INTO candles VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     WHERE (open, high, low, close, volume)
         IS NOT (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume)"""
 
-_ORDER = (JOURNAL, DECISION, VERDICT, INTENT, UPDATE, FILL, FUNDING, PORTFOLIO, SAVED, INPUT, CANDLE)
-
 _encode = msgspec.json.Encoder().encode
 
 
-def _decision(m: Decision) -> tuple[str, Params]:
-    reasons = "\n".join(m.reasons)
-    return DECISION, (
-        m.id, m.cause, m.at, m.plan, m.account, m.instrument,
-        m.act, m.conviction, m.horizon_s, m.invalidation, m.price, reasons, m.by,
+@final
+class Batch:
+    """The parameters of each statement."""
+
+    __slots__ = (
+        "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "portfolios", "saved", "session",
+        "unwritten", "updates", "verdicts",
+    )  # fmt: skip
+
+    def __init__(self, session: int) -> None:
+        self.session = session
+        self.journal: list[Params] = []
+        self.decisions: list[Params] = []
+        self.verdicts: list[Params] = []
+        self.intents: list[Params] = []
+        self.unwritten: dict[str, list[Any]] = {}  # client id -> its parameters among the intents
+        self.updates: list[Params] = []
+        self.fills: list[Params] = []
+        self.fundings: list[Params] = []
+        self.portfolios: list[Params] = []
+        self.saved: dict[str, Params] = {}
+        self.inputs: list[Params] = []
+        self.candles: list[Params] = []
+
+    def statements(self) -> list[Statement]:
+        written: list[Statement] = [
+            (JOURNAL, self.journal),
+            (DECISION, self.decisions),
+            (VERDICT, self.verdicts),
+            (INTENT, self.intents),
+            (UPDATE, self.updates),
+            (FILL, self.fills),
+            (FUNDING, self.fundings),
+            (PORTFOLIO, self.portfolios),
+            (SAVED, list(self.saved.values())),
+            (INPUT, self.inputs),
+            (CANDLE, self.candles),
+        ]
+        return [(sql, params) for sql, params in written if params]
+
+
+def _only_told(b: Batch, m: Message) -> None:
+    """A message with no table of its own."""
+    b.journal.append((m.id, m.cause, m.at, type(m).__name__, "", _encode(m).decode()))
+
+
+def _only_told_of_account(b: Batch, m: Briefing | Alert | Link) -> None:
+    b.journal.append((m.id, m.cause, m.at, type(m).__name__, m.account, _encode(m).decode()))
+
+
+def _decision(b: Batch, m: Decision) -> None:
+    b.journal.append((m.id, m.cause, m.at, "Decision", m.account, _encode(m).decode()))
+    b.decisions.append(
+        (
+            m.id, m.cause, m.at, m.plan, m.account, m.instrument,
+            m.act, m.conviction, m.horizon_s, m.invalidation, m.price, "\n".join(m.reasons), m.by,
+        )
     )  # fmt: skip
 
 
-def _approved(m: Approved) -> tuple[str, Params]:
-    return VERDICT, (m.decision, m.id, m.at, 1, "", m.note, None if m.order is None else m.order.client_id)
+def _approved(b: Batch, m: Approved) -> None:
+    b.journal.append((m.id, m.cause, m.at, "Approved", m.account, _encode(m).decode()))
+    b.verdicts.append((m.decision, m.id, m.at, 1, "", m.note, None if m.order is None else m.order.client_id))
 
 
-def _refused(m: Refused) -> tuple[str, Params]:
-    return VERDICT, (m.decision, m.id, m.at, 0, m.rule, m.reason, None)
+def _refused(b: Batch, m: Refused) -> None:
+    b.journal.append((m.id, m.cause, m.at, "Refused", m.account, _encode(m).decode()))
+    b.verdicts.append((m.decision, m.id, m.at, 0, m.rule, m.reason, None))
 
 
-def _order_update(m: OrderUpdate) -> tuple[str, Params]:
-    o = m.order
-    if m.state != "intent" or o is None:
-        filled = str(m.filled)
-        return UPDATE, (m.id, m.at, m.reason, m.state, filled, filled, m.client_id)
-    price = None if o.price is None else str(o.price)
-    trigger = None if o.trigger is None else str(o.trigger)
-    return INTENT, (
-        o.client_id, m.id, m.id, o.decision, m.at, m.at, o.plan, o.account, o.instrument, o.side, o.kind,
-        str(o.size), price, trigger, o.reduce_only, "intent", str(m.filled), m.reason,
+_LAST, _UPDATED, _STATE, _FILLED, _REASON = 2, 5, 15, 16, 17  # of INTENT's parameters, those that UPDATE sets
+
+
+def _order_update(b: Batch, m: OrderUpdate) -> None:
+    b.journal.append((m.id, m.cause, m.at, "OrderUpdate", m.account, _encode(m).decode()))
+    o, filled = m.order, str(m.filled)
+    if m.state == "intent" and o is not None:
+        price = None if o.price is None else str(o.price)
+        trigger = None if o.trigger is None else str(o.trigger)
+        intent = [
+            o.client_id, m.id, m.id, o.decision, m.at, m.at, o.plan, o.account, o.instrument, o.side, o.kind,
+            str(o.size), price, trigger, o.reduce_only, "intent", filled, m.reason,
+        ]  # fmt: skip
+        b.intents.append(intent)
+        b.unwritten[o.client_id] = intent
+    elif (intent := b.unwritten.get(m.client_id)) is None:
+        b.updates.append((m.id, m.at, m.reason, m.state, filled, filled, m.client_id))
+    else:  # as UPDATE does
+        intent[_LAST], intent[_UPDATED] = m.id, m.at
+        if intent[_STATE] not in SETTLED:
+            intent[_STATE], intent[_REASON] = m.state, m.reason
+        if m.filled > Decimal(intent[_FILLED]):
+            intent[_FILLED] = filled
+
+
+def _fill(b: Batch, m: Fill) -> None:
+    b.journal.append((m.id, m.cause, m.at, "Fill", m.account, _encode(m).decode()))
+    b.fills.append(
+        (
+            m.id, m.trade_id, m.client_id, m.at, m.filled_ns, m.decision, m.plan, m.account, m.instrument,
+            m.side, str(m.size), str(m.price), str(m.fee), m.liquidity,
+        )
     )  # fmt: skip
 
 
-def _fill(m: Fill) -> tuple[str, Params]:
-    return FILL, (
-        m.id, m.trade_id, m.client_id, m.at, m.filled_ns, m.decision, m.plan, m.account, m.instrument,
-        m.side, str(m.size), str(m.price), str(m.fee), m.liquidity,
-    )  # fmt: skip
+def _funding(b: Batch, m: Funding) -> None:
+    b.journal.append((m.id, m.cause, m.at, "Funding", m.account, _encode(m).decode()))
+    b.fundings.append((m.id, m.funding_id, m.at, m.due_ns, m.account, m.instrument, str(m.rate), str(m.amount)))
 
 
-def _funding(m: Funding) -> tuple[str, Params]:
-    return FUNDING, (m.id, m.funding_id, m.at, m.due_ns, m.account, m.instrument, str(m.rate), str(m.amount))
+def _portfolio(b: Batch, m: Portfolio) -> None:
+    b.journal.append((m.id, m.cause, m.at, "Portfolio", m.account, _encode(m).decode()))
+    b.portfolios.append((m.id, m.at, m.account, str(m.cash), str(m.equity)))
 
 
-def _portfolio(m: Portfolio) -> tuple[str, Params]:
-    return PORTFOLIO, (m.id, m.at, m.account, str(m.cash), str(m.equity))
+def _saved(b: Batch, row: Saved) -> None:
+    b.saved[row.key] = (row.key, row.body)
 
 
-def _saved(row: Saved) -> tuple[str, Params]:
-    return SAVED, (row.key, row.body)
+def _input(b: Batch, row: Input) -> None:
+    b.inputs.append((b.session, row.turn, row.at, row.actor, row.kind, row.ref, row.body))
 
 
-def _candle(row: CandleRow) -> tuple[str, Params]:
+def _candle(b: Batch, row: CandleRow) -> None:
     c = row.candle
-    return CANDLE, (c.instrument, row.span_ns, c.open_ns, c.open, c.high, c.low, c.close, c.volume)
+    b.candles.append((c.instrument, row.span_ns, c.open_ns, c.open, c.high, c.low, c.close, c.volume))
 
 
-Place = Callable[[Any], tuple[str, str, str]]
-Table = Callable[[Any], tuple[str, Params]]
-
-# A message's (plan, account, instrument) in the journal, "" where it has none, and the row of its own table, if any.
-_MESSAGES: dict[type, tuple[Place, Table | None]] = {
-    Edge: (lambda m: (m.plan, "", m.instrument), None),
-    Cycle: (lambda m: (m.plan, "", ""), None),
-    Forecast: (lambda m: (m.plan, "", m.instrument), None),
-    Briefing: (lambda m: (m.plan, m.account, ""), None),
-    Decision: (lambda m: (m.plan, m.account, m.instrument), _decision),
-    Approved: (lambda m: (m.plan, m.account, m.instrument), _approved),
-    Refused: (lambda m: (m.plan, m.account, m.instrument), _refused),
-    OrderUpdate: (lambda m: (m.plan, m.account, m.instrument), _order_update),
-    Fill: (lambda m: (m.plan, m.account, m.instrument), _fill),
-    Funding: (lambda m: ("", m.account, m.instrument), _funding),
-    Portfolio: (lambda m: ("", m.account, ""), _portfolio),
-    Alert: (lambda m: (m.plan, m.account, ""), None),
-    Command: (lambda _: ("", "", ""), None),
-    Lifecycle: (lambda _: ("", "", ""), None),
-    Link: (lambda m: ("", m.account, ""), None),
+_WRITERS: dict[type, Callable[[Batch, Any], None]] = {
+    Edge: _only_told,
+    Cycle: _only_told,
+    Forecast: _only_told,
+    Briefing: _only_told_of_account,
+    Decision: _decision,
+    Approved: _approved,
+    Refused: _refused,
+    OrderUpdate: _order_update,
+    Fill: _fill,
+    Funding: _funding,
+    Portfolio: _portfolio,
+    Alert: _only_told_of_account,
+    Command: _only_told,
+    Lifecycle: _only_told,
+    Link: _only_told_of_account,
+    Saved: _saved,
+    Input: _input,
+    CandleRow: _candle,
 }
 
-_VALUES: dict[type, Table] = {Saved: _saved, CandleRow: _candle}
-
-WRITTEN: frozenset[type] = frozenset({*_MESSAGES, *_VALUES, Input})
+WRITTEN: frozenset[type] = frozenset(_WRITERS)
 """What a store keeps. Other messages (market data on its way, alarms) it drops at `append`."""
 
 
 def statements(rows: Iterable[Row], session: int) -> list[Statement]:
     """The (sql, many params) that write these rows, for one transaction. `session` is that of the inputs."""
-    groups: defaultdict[str, list[Params]] = defaultdict(list)
-    journal = groups[JOURNAL]
+    batch = Batch(session)
     for row in rows:
-        kind = type(row)
-        if isinstance(row, Message):
-            place, table = _MESSAGES[kind]
-            journal.append((row.id, row.cause, row.at, kind.__name__, *place(row), _encode(row).decode()))
-            if table is None:
-                continue
-            sql, params = table(row)
-        elif isinstance(row, Input):
-            sql, params = INPUT, (session, row.turn, row.at, row.actor, row.kind, row.ref, row.body)
-        else:
-            sql, params = _VALUES[kind](row)
-        groups[sql].append(params)
-    return [(sql, groups[sql]) for sql in _ORDER if groups[sql]]
+        _WRITERS[type(row)](batch, row)
+    return batch.statements()

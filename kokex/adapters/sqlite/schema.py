@@ -31,9 +31,7 @@ _TABLES = (
         cause INTEGER NOT NULL,
         at INTEGER NOT NULL,
         kind TEXT NOT NULL,
-        plan TEXT NOT NULL,
         account TEXT NOT NULL,
-        instrument TEXT NOT NULL,
         body TEXT NOT NULL
     )""",
     """CREATE TABLE decisions (

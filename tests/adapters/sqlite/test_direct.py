@@ -21,17 +21,24 @@ def _trade(store: DirectStore, base: int) -> None:
     store.append(Input(turn=base, at=0, actor="feed", kind="timer", ref=base, body=b""))
 
 
-async def test_a_backtest_writes_by_itself_when_a_batch_is_full_and_no_sooner() -> None:
-    store = direct(":memory:", batch=10)
+async def test_a_backtest_writes_by_itself_when_a_batch_is_full_and_no_sooner(tmp_path: Path) -> None:
+    path = tmp_path / "kokex.db"
+    store = direct(path, batch=10)
+
+    def written() -> int:
+        with closing(sqlite3.connect(path)) as connection:
+            return connection.execute("SELECT count(*) FROM journal").fetchone()[0]
+
     for number in range(1, 10):
         store.append(decision(number))
+    assert store.pending() == 0  # nothing that a commit would write
     await store.commit()
-    assert store.pending() == 9
+    assert written() == 0
     store.append(decision(10))
-    assert store.pending() == 0
+    assert written() == 10
     store.append(decision(11))
     store.flush()
-    assert len(store.ask(queries.journal())) == 11
+    assert written() == 11
     store.close()
 
 

@@ -1,0 +1,305 @@
+"""Each law sees what breaks it, and nothing else."""
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from kokex.config import Risk
+from kokex.kernel.cell import ActorStatus
+from kokex.market.instruments import parse_symbol
+from kokex.messages import (
+    Alert,
+    Approved,
+    Candle,
+    Cycle,
+    Decision,
+    Edge,
+    Fill,
+    Funding,
+    Order,
+    OrderUpdate,
+    Portfolio,
+    Position,
+    Refused,
+)
+from kokex.paper.account import Account
+from kokex.paper.matching import Working
+from kokex.simulation import laws
+from kokex.simulation.facts import Facts
+
+SOL = "SOL-USDT-SWAP"
+INSTRUMENTS = {SOL: parse_symbol(SOL)}
+ONE, TEN, HUNDRED = Decimal(1), Decimal(10), Decimal(100)
+CANDLE = Candle(SOL, 0, 100.0, 101.0, 99.0, 100.0, 1.0)
+EDGE = Edge(
+    id=1, at=60, plan="p", instrument=SOL, source="s", kind="signal", score=1.0, value=1.0, close_ns=60, candle=CANDLE
+)
+CYCLE = Cycle(id=2, cause=1, plan="p", why="signal", instruments=(SOL,), edges=(1,))
+DECISION = Decision(
+    id=4, cause=2, plan="p", account="main", instrument=SOL, act="open_long", conviction=5, horizon_s=60, price=100.0
+)
+ORDER = Order(
+    client_id="kabc4", account="main", plan="p", instrument=SOL, side="buy", kind="market", size=TEN, decision=4
+)
+STOP = replace(
+    ORDER, client_id="kabc4S1", side="sell", kind="stop", trigger=Decimal(90), reduce_only=True
+)  # guards what ORDER opened
+APPROVED = Approved(id=5, cause=4, decision=4, account="main", plan="p", instrument=SOL, order=ORDER, stop=Decimal(90))
+REFUSED = Refused(id=5, cause=4, decision=4, account="main", plan="p", instrument=SOL, rule="size", reason="")
+
+
+def intent(order: Order) -> OrderUpdate:
+    return OrderUpdate(
+        id=6, account="main", plan="p", instrument=SOL, client_id=order.client_id, state="intent", order=order, decision=4
+    )
+
+
+def ended(order: Order) -> OrderUpdate:
+    return OrderUpdate(
+        id=9, account="main", plan="p", instrument=SOL, client_id=order.client_id, state="filled", decision=4
+    )
+
+
+def fill(order: Order, size: Decimal = TEN, fee: Decimal = ONE) -> Fill:
+    return Fill(
+        id=8, account="main", plan="p", instrument=SOL, client_id=order.client_id, trade_id="t1", side=order.side,
+        size=size, price=HUNDRED, fee=fee, liquidity="taker", filled_ns=120, decision=4,
+    )  # fmt: skip
+
+
+def portfolio(size: Decimal, *, cash: Decimal = Decimal(9_999), fees: Decimal = ONE, mark: Decimal = HUNDRED) -> Portfolio:
+    position = Position(instrument=SOL, size=size, cost=size * HUNDRED, fees=fees, mark=mark)
+    return Portfolio(
+        account="main", cash=cash, equity=Decimal(10_000), positions=(position,), day_start_equity=Decimal(10_000),
+        peak_equity=Decimal(10_000), held={"p": {SOL: size}},
+    )  # fmt: skip
+
+
+def venue(size: Decimal = TEN, *orders: Order, cash: Decimal = Decimal(9_999)) -> Account:
+    position = Position(instrument=SOL, size=size, cost=size * HUNDRED, fees=ONE, mark=HUNDRED)
+    working = {order.client_id: Working(order, 0, 0.0) for order in orders}
+    return Account("main", "margin", cash, {SOL: position}, working)
+
+
+def known(*rows: object) -> Facts:
+    facts = Facts()
+    for row in rows:
+        facts.learn(row)
+    return facts
+
+
+TRADED = (EDGE, CYCLE, DECISION, APPROVED, intent(ORDER), fill(ORDER), ended(ORDER), portfolio(TEN))
+
+
+# ---- 1
+
+
+def test_one_order_for_a_decision_and_its_stops_are_lawful() -> None:
+    facts = known(DECISION, APPROVED, intent(ORDER), intent(STOP))
+    assert laws.law_1(facts, ORDER) is None
+    assert laws.law_1(facts, STOP) is None
+
+
+def test_a_second_order_for_a_decision_is_not() -> None:
+    again = replace(ORDER, client_id="kabc4r")
+    assert "second venue order" in (laws.law_1(known(DECISION, APPROVED, intent(ORDER), intent(again)), again) or "")
+
+
+def test_an_order_that_opens_is_no_stop_whatever_its_name() -> None:
+    sneaky = replace(STOP, reduce_only=False)
+    assert laws.law_1(known(DECISION, APPROVED, intent(sneaky)), sneaky)
+
+
+def test_an_order_the_journal_does_not_know_is_not() -> None:
+    assert "not in the journal" in (laws.law_1(known(DECISION, APPROVED), ORDER) or "")
+
+
+# ---- 2
+
+
+def test_each_has_its_parent_on_record() -> None:
+    rows = (EDGE, CYCLE, replace(DECISION, cause=2), APPROVED, intent(ORDER), fill(ORDER))
+    facts = Facts()
+    for row in rows:
+        assert laws.law_2(facts, row) is None
+        facts.learn(row)
+    for index, row in enumerate(rows[1:], 1):
+        assert laws.law_2(known(*rows[: index - 1]), row)
+
+
+def test_an_edge_of_a_candle_that_has_not_closed_has_none() -> None:
+    assert laws.law_2(known(), replace(EDGE, close_ns=61))
+
+
+def test_nothing_is_sent_before_it_is_on_disk() -> None:
+    assert laws.law_2_sent(known(DECISION, APPROVED, intent(ORDER)), ORDER) is None
+    assert laws.law_2_sent(known(DECISION, APPROVED), ORDER)
+
+
+# ---- 3
+
+
+def exposure(
+    *, position: Decimal = Decimal(0), size: Decimal = TEN, side: str = "buy", others: tuple[Order, ...] = ()
+) -> str | None:
+    order = replace(ORDER, size=size, side=side)  # type: ignore[arg-type]
+    case = laws.Exposure(
+        replace(APPROVED, order=order),
+        DECISION,
+        portfolio(position),
+        {SOL: position},
+        [(each, each.size) for each in (order, *others)],
+        {},
+    )
+    limits = Risk(max_position_pct=40, max_exposure_pct=60, max_order_pct=30)
+    return laws.law_3(case, limits, INSTRUMENTS, Decimal(3))
+
+
+def test_an_approval_within_the_limits() -> None:
+    assert exposure(size=Decimal(30)) is None
+    assert exposure(position=TEN, size=Decimal(25)) is None
+    assert exposure(position=TEN, size=Decimal(35), side="sell") is None
+
+
+def test_one_order_above_its_limit() -> None:
+    assert "max_order_pct" in (exposure(size=Decimal(31)) or "")
+
+
+def test_open_orders_count_as_if_they_had_filled() -> None:
+    other = replace(ORDER, client_id="kabc9", size=Decimal(30))
+    assert "max_position_pct" in (exposure(size=Decimal(20), others=(other,)) or "")
+
+
+def test_a_stop_may_fill_before_the_order_that_turns_the_position() -> None:
+    assert "max_position_pct" in (exposure(position=Decimal(20), size=Decimal(45), side="sell") or "")
+
+
+def test_growth_by_price_alone_must_lead_to_something() -> None:
+    grown: dict[tuple[str, str], int] = {}
+
+    def above(at: int, facts: Facts) -> str | None:
+        return laws.law_3_growth(facts, grown, replace(portfolio(TEN), at=at), Decimal(900), INSTRUMENTS)
+
+    reducing = replace(STOP, trigger=None, kind="market")
+    assert above(0, known()) is None
+    assert above(laws.GROWN_NS + 1, known(intent(reducing))) is None
+    assert above(laws.GROWN_NS + 2, known()) is None
+    assert above(3 * laws.GROWN_NS, known())
+
+
+# ---- 4
+
+
+def test_position_fees_and_money_agree() -> None:
+    assert laws.law_4(known(*TRADED), venue(), INSTRUMENTS) is None
+
+
+def test_a_lost_fill_shows() -> None:
+    assert "sum to 0" in (laws.law_4(known(portfolio(TEN)), venue(), INSTRUMENTS) or "")
+
+
+def test_a_fill_counted_twice_shows() -> None:
+    assert laws.law_4(known(*TRADED[:-1], portfolio(Decimal(20))), venue(), INSTRUMENTS)
+
+
+def test_lost_funding_shows() -> None:
+    paid = Funding(account="main", instrument=SOL, funding_id="f", rate=ONE, amount=ONE, due_ns=0)
+    assert "funding" in (laws.law_4(known(*TRADED, paid), venue(), INSTRUMENTS) or "")
+
+
+def test_a_missing_cent_shows() -> None:
+    assert "money" in (laws.law_4(known(*TRADED), venue(cash=Decimal("9999.01")), INSTRUMENTS) or "")
+
+
+# ---- 5, 6
+
+
+TRIPPED = Alert(severity="critical", kind="breaker", text="tripped", account="main")
+RESET = Alert(severity="info", kind="breaker", text="reset", account="main")
+
+
+def test_a_tripped_breaker_approves_no_new_risk_until_it_is_reset() -> None:
+    assert laws.law_5(known(DECISION, TRIPPED), APPROVED)
+    assert laws.law_5(known(DECISION, TRIPPED, RESET), APPROVED) is None
+    assert laws.law_5(known(DECISION, TRIPPED), replace(APPROVED, account="other")) is None
+
+
+def test_exits_are_always_allowed() -> None:
+    exit_ = replace(DECISION, act="close")
+    assert laws.law_5(known(exit_, TRIPPED), replace(APPROVED, order=replace(ORDER, reduce_only=True))) is None
+    assert laws.law_5(known(exit_, TRIPPED), replace(REFUSED, rule="breaker"))
+    assert laws.law_5(known(DECISION, TRIPPED), replace(REFUSED, rule="breaker")) is None
+
+
+def test_llm_calls_stay_within_their_quota() -> None:
+    assert laws.law_6(0, 0) is None
+    assert laws.law_6(1, 0)
+
+
+# ---- 7
+
+
+def test_a_second_verdict() -> None:
+    assert laws.law_7_once(known(DECISION), APPROVED) is None
+    assert laws.law_7_once(known(DECISION, REFUSED), APPROVED)
+
+
+def test_what_ended_does_not_come_to_life() -> None:
+    assert laws.law_7_accepted(known(DECISION, APPROVED, intent(ORDER)), ORDER) is None
+    assert laws.law_7_accepted(known(*TRADED), ORDER)
+
+
+def test_all_has_ended_but_for_the_stop_of_an_open_position() -> None:
+    assert laws.law_7(known(*TRADED, intent(STOP)), venue(TEN, STOP)) is None
+
+
+def test_a_decision_without_a_verdict() -> None:
+    assert "no verdict" in (laws.law_7(known(DECISION), venue()) or "")
+
+
+def test_an_order_that_only_the_journal_knows() -> None:
+    assert "not at the venue" in (laws.law_7(known(DECISION, APPROVED), venue()) or "")
+
+
+def test_an_order_that_only_the_venue_knows() -> None:
+    assert "says it ended" in (laws.law_7(known(*TRADED), venue(TEN, ORDER)) or "")
+
+
+def test_a_stop_that_guards_nothing() -> None:
+    flat = (*TRADED, intent(STOP))
+    assert "still works" in (laws.law_7(known(*flat), venue(Decimal(0), STOP)) or "")
+
+
+def test_every_position_has_its_stop() -> None:
+    assert laws.guarded(venue(TEN, STOP)) is None
+    assert laws.guarded(venue(Decimal(0))) is None
+    assert laws.guarded(venue(TEN))
+    assert laws.guarded(venue(Decimal(11), STOP))
+    assert laws.guarded(venue(-TEN, STOP))
+
+
+# ---- 9, 10, 11
+
+
+def test_draining_sends_exits_only() -> None:
+    assert laws.law_9_sent(draining=False, order=ORDER) is None
+    assert laws.law_9_sent(draining=True, order=STOP) is None
+    assert laws.law_9_sent(draining=True, order=ORDER)
+
+
+def test_an_end_takes_no_longer_than_allowed() -> None:
+    assert laws.law_9(5.0, 5.0) is None
+    assert laws.law_9(5.1, 5.0)
+
+
+def test_after_the_faults_everybody_lives() -> None:
+    calm = ActorStatus("risk", "running", 0, 3, 0, 1, "", 0)
+    assert laws.law_10([calm], {"p": 8}, 7) is None
+    assert laws.law_10([replace(calm, waiting=1)], {"p": 8}, 7)
+    assert laws.law_10([replace(calm, state="backoff")], {"p": 8}, 7)
+    assert laws.law_10([calm], {"p": 6}, 7)
+
+
+def test_the_same_seed_makes_the_same_trace() -> None:
+    assert laws.law_11("a", "a") is None
+    assert laws.law_11("a", "b")
