@@ -13,13 +13,13 @@ What a stream may lose is asked for (reconciling.py); what guards a position is 
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any, final
+from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from actors.protection import Protection
 from actors.reconciling import Reconciling
+from actors.work import Loaded, Work
 from kokex.config import Executor as Settings
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import Failure
@@ -40,51 +40,12 @@ from kokex.messages import (
     OrderState,
     OrderUpdate,
 )
-from kokex.ports import Entry, FillReport, OrderReport, Store, Venue
+from kokex.ports import FillReport, OrderReport, Store, Venue
 
 ZERO = Decimal(0)
 MARGIN_S = 1.0  # past a request's deadline, before the venue is asked for it
 ASK_AGAIN_S = 5.0
 WRITE_AGAIN_S = 0.5
-
-
-class Loaded(Struct, frozen=True):
-    """What the store and the venue's link say at a start."""
-
-    at_ns: int
-    unsettled: tuple[Order, ...]
-    fills: tuple[Fill, ...]  # on record, of those
-    unsent: tuple[Approved, ...]  # approvals without an intent
-    entries: tuple[Entry, ...]
-    held: dict[str, dict[str, Decimal]]  # plan -> instrument -> size, by all fills on record
-    funded: tuple[str, ...]  # recent funding payments on record
-    since_ns: int  # older ones are all on record
-    up: bool
-
-
-@final
-class Work:
-    """An order that is not settled."""
-
-    __slots__ = (
-        "asking", "cancelling", "ended", "filled", "known_ns", "limited", "order", "resolving", "sent", "state", "stop",
-        "trades", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, order: Order, stop: Decimal | None, now: int) -> None:
-        self.order = order
-        self.stop = stop  # trigger of the protective stop its fills want
-        self.state: OrderState = "intent"
-        self.filled = ZERO
-        self.trades: set[str] = set()
-        self.sent = False
-        self.resolving = False  # its state at the venue is unknown and being asked for
-        self.asking = False  # right now
-        self.cancelling = False
-        self.limited = False  # its time limit runs
-        self.ended: OrderReport | None = None  # the venue's last word on it, while fills before that are missing
-        self.known_ns = now  # trades before this, less a margin, are booked
-        self.waiting: list[int] = []  # questions (cancel) to answer when it is settled
 
 
 class OrderExecutor(Actor):
@@ -196,10 +157,19 @@ class OrderExecutor(Actor):
             return
         if "no_deadline" not in self._bugs:
             order = replace(order, expires_ns=self.now + round(self.settings.request_ttl_s * 1e9))
+        if order.reduce_only and order.trigger is None:
+            self._make_way(order)
         self.work[order.client_id] = Work(order, stop, self.now)
         self._intent(order)
         self._write(order)
         self.reconciling.arm()
+
+    def _make_way(self, leaving: Order) -> None:
+        """An exit ends the plan's own entry that still works, or the two would trade against each other."""
+        for client_id, work in list(self.work.items()):
+            order = work.order
+            if not order.reduce_only and (order.plan, order.instrument) == (leaving.plan, leaving.instrument):
+                self.cancel(client_id)
 
     def _intent(self, order: Order) -> None:
         self.emit(
@@ -311,9 +281,14 @@ class OrderExecutor(Actor):
             self.protection.works(order)
         if work.cancelling:
             self._send_cancel(order)
-        elif order.kind == "limit" and not work.limited:
+        elif order.kind == "limit":
+            self._limit(work)
+
+    def _limit(self, work: Work) -> None:
+        """From now on the order has so long to fill; what is open then is cancelled."""
+        if not work.limited:
             work.limited = True
-            self.later(self.settings.limit_timeout_s, self.cancel, order.client_id)
+            self.later(self.settings.limit_timeout_s, self.cancel, work.order.client_id)
 
     # ---- in
 
@@ -343,6 +318,8 @@ class OrderExecutor(Actor):
             self.update(order, work.ended.state, reason=work.ended.reason, fill=number)
         else:
             self.update(order, "partial", fill=number)
+            if not order.reduce_only:
+                self._limit(work)
         self.reconciling.arm()
 
     def on_order_update(self, update: OrderUpdate) -> None:
