@@ -1,12 +1,15 @@
 """The laws, on seeds: the system breaks none of them, and each planted bug is found."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+from kokex.cli.simulate import simulate as command
 from kokex.simulation.faults import KINDS
 from kokex.simulation.simulate import PLANTS, Loop, run_seed, simulate
 
@@ -65,3 +68,24 @@ def test_the_printed_command_makes_the_same_trace_in_another_process(seed: int) 
         assert re.findall(r"^seed \d+ trace (\w+)$", again.stdout, re.MULTILINE) == [violation.trace]
         assert f"breaks law {violation.law}: {violation.text}" in again.stdout
         assert violation.command in again.stdout
+
+
+def test_the_command_tells_programs_and_people() -> None:
+    told = CliRunner().invoke(command, ["--seeds", "0:2", "--days", "0.2", "--json"])
+    assert told.exit_code == 0
+    document = json.loads(told.stdout)
+    assert document["seeds"] == 2
+    assert document["violations"] == 0
+    assert set(document["faults"]) == set(KINDS)
+    assert {"kills", "crashes", "orders", "fills", "sim_hours", "wall_s", "seeds_per_minute"} <= document.keys()
+    planted = CliRunner().invoke(command, ["--seeds", "2:3", "--days", "3", "--plant", "no_deadline"])
+    assert planted.exit_code == 1
+    assert "breaks law" in planted.stdout
+    for wrong in ("3:3", "x", "-1:2"):
+        assert CliRunner().invoke(command, ["--seeds", wrong]).exit_code == 2
+
+
+def test_seeds_in_several_processes_come_back_in_their_order() -> None:
+    alone, together = (simulate(range(3), 0.1, jobs=jobs) for jobs in (1, 2))
+    assert alone.faults == together.faults
+    assert alone.orders == together.orders

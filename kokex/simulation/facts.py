@@ -13,13 +13,10 @@ from kokex.messages import (
     SETTLED,
     Alert,
     Approved,
-    Briefing,
-    Command,
-    Cycle,
     Decision,
-    Edge,
     Fill,
     Funding,
+    Message,
     Order,
     OrderUpdate,
     Portfolio,
@@ -37,7 +34,7 @@ class Facts:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.parents: set[int] = set()  # messages that others name as what led to them
+        self.parents: set[int] = set()  # all messages: what may have led to another
         self.decisions: dict[int, Decision] = {}
         self.verdicts: dict[int, Approved | Refused] = {}  # by decision
         self.intents: dict[str, Order] = {}  # by client id
@@ -59,12 +56,12 @@ class Facts:
 
     def learn(self, row: Any) -> None:
         """Takes in one row of the journal, in the order of the rows. Others it ignores."""
+        if isinstance(row, Message):
+            self.parents.add(row.id)
         if isinstance(row, OrderUpdate):
             self._order(row)
-        elif isinstance(row, Edge | Cycle | Briefing | Portfolio | Command):
-            self.parents.add(row.id)
-            if isinstance(row, Portfolio):
-                self.portfolios[row.account] = row
+        elif isinstance(row, Portfolio):
+            self.portfolios[row.account] = row
         elif isinstance(row, Decision):
             self.decisions[row.id] = row
         elif isinstance(row, Approved | Refused):

@@ -248,6 +248,7 @@ class Forgetful:
     def __init__(self, store: DirectStore) -> None:
         self.session = store.session
         self.tag = store.tag
+        self.batches = False
 
     def append(self, row: object) -> None:
         """Only the tap writes."""

@@ -50,7 +50,14 @@ REFUSED = Refused(id=5, cause=4, decision=4, account="main", plan="p", instrumen
 
 def intent(order: Order) -> OrderUpdate:
     return OrderUpdate(
-        id=6, account="main", plan="p", instrument=SOL, client_id=order.client_id, state="intent", order=order, decision=4
+        id=6,
+        account="main",
+        plan="p",
+        instrument=SOL,
+        client_id=order.client_id,
+        state="intent",
+        order=order,
+        decision=4,
     )
 
 
@@ -60,14 +67,16 @@ def ended(order: Order) -> OrderUpdate:
     )
 
 
-def fill(order: Order, size: Decimal = TEN, fee: Decimal = ONE) -> Fill:
+def fill(order: Order) -> Fill:
     return Fill(
         id=8, account="main", plan="p", instrument=SOL, client_id=order.client_id, trade_id="t1", side=order.side,
-        size=size, price=HUNDRED, fee=fee, liquidity="taker", filled_ns=120, decision=4,
+        size=TEN, price=HUNDRED, fee=ONE, liquidity="taker", filled_ns=120, decision=4,
     )  # fmt: skip
 
 
-def portfolio(size: Decimal, *, cash: Decimal = Decimal(9_999), fees: Decimal = ONE, mark: Decimal = HUNDRED) -> Portfolio:
+def portfolio(
+    size: Decimal, *, cash: Decimal = Decimal(9_999), fees: Decimal = ONE, mark: Decimal = HUNDRED
+) -> Portfolio:
     position = Position(instrument=SOL, size=size, cost=size * HUNDRED, fees=fees, mark=mark)
     return Portfolio(
         account="main", cash=cash, equity=Decimal(10_000), positions=(position,), day_start_equity=Decimal(10_000),

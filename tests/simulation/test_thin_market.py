@@ -30,8 +30,8 @@ def thin_candles() -> CandleColumns:
 def test_an_exit_ends_the_entry_that_still_works_and_is_filled() -> None:
     candles = thin_candles()
     plan = Plan(
-        name="main", account="main", enabled=True, instruments=("THIN-USDT",), timeframe_ns=MINUTE_NS, mode=SIGNALS_ONLY,
-        brain=Brain(strategies=("sma_cross",)), forecast=NO_FORECAST, risk=Risk(), parameters={},
+        name="main", account="main", enabled=True, instruments=("THIN-USDT",), timeframe_ns=MINUTE_NS,
+        mode=SIGNALS_ONLY, brain=Brain(strategies=("sma_cross",)), forecast=NO_FORECAST, risk=Risk(), parameters={},
     )  # fmt: skip
     setup = Setup(
         config=Config(),
