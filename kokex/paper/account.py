@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import islice
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kokex.market.instruments import exact, notional
 from kokex.market.money import EXACT
@@ -14,13 +16,14 @@ from kokex.messages import Fill, Instrument, OrderState, Position, Side
 from kokex.paper.matching import TRIGGERED, ZERO, Rules, Working
 from kokex.ports import FillReport, FundingReport, OrderReport
 
-KEPT = 1000  # settled orders, fills, and funding payments that an account remembers
+KEPT = 1000  # settled orders, fills, and funding payments that an account remembers, at least; at most twice as many
+SAVED = 50  # of these, the newest go into a snapshot: whoever takes an account up again has all but the last few
 
 AccountKind = Literal["cash", "margin"]
 
 
 class Account(Struct, eq=False):
-    """Cash, positions and orders of one owner. This struct is what a snapshot holds."""
+    """Cash, positions and orders of one owner. This struct, shortened, is what a snapshot holds."""
 
     name: str
     kind: AccountKind
@@ -62,25 +65,30 @@ class Account(Struct, eq=False):
                 filled_ns=fill.filled_ns,
             )
         )
-        if len(self.fills) > KEPT:
-            del self.fills[0]
+        if len(self.fills) > 2 * KEPT:
+            del self.fills[:KEPT]
 
     def fund(self, paid: FundingReport) -> None:
         """Books a funding payment; received positive."""
         self.positions[paid.instrument] = funded(self.position(paid.instrument), paid.amount)
         self.cash = EXACT.add(self.cash, paid.amount)
         self.fundings.append(paid)
-        if len(self.fundings) > KEPT:
-            del self.fundings[0]
+        if len(self.fundings) > 2 * KEPT:
+            del self.fundings[:KEPT]
 
     def settle(self, client_id: str, state: OrderState, reason: str) -> OrderReport:
         """The order's life ends."""
         filled = self.working.pop(client_id).filled
         report = OrderReport(client_id=client_id, state=state, filled=filled, reason=reason)
         self.settled[client_id] = report
-        if len(self.settled) > KEPT:
-            del self.settled[next(iter(self.settled))]
+        if len(self.settled) > 2 * KEPT:
+            self.settled = dict(islice(self.settled.items(), KEPT, None))
         return report
+
+    def shortened(self) -> "Account":
+        """As a snapshot keeps it: all that counts, and the last of what is over."""
+        settled = dict(islice(self.settled.items(), max(0, len(self.settled) - SAVED), None))
+        return replace(self, settled=settled, fills=self.fills[-SAVED:], fundings=self.fundings[-SAVED:])
 
     def report(self, client_id: str) -> OrderReport | None:
         working = self.working.get(client_id)

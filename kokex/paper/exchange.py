@@ -65,8 +65,8 @@ class Exchange:
         self._accounts[account] = Account(account, kind, cash)
 
     def snapshot(self, account: str) -> bytes:
-        """All there is to know of an account."""
-        return msgspec.msgpack.encode(self._accounts[account])
+        """All that is needed to take an account up again; of settled orders, fills and fundings only the last."""
+        return msgspec.msgpack.encode(self._accounts[account].shortened())
 
     def restore(self, account: str, snapshot: bytes) -> None:
         """Opens, or replaces, an account as it was. Raises ValueError for what is no snapshot of it."""

@@ -179,14 +179,19 @@ def test_an_idle_exchange_is_not_busy() -> None:
     assert desk.exchange.busy == set()
 
 
-def test_memory_is_bounded() -> None:
+def test_memory_is_bounded_and_a_snapshot_is_small() -> None:
     desk = Desk()
-    for count in range(KEPT + 5):
+    for count in range(2 * KEPT + 5):
         desk.place(order(f"order{count}", side="sell" if count % 2 else "buy"))
         desk.play([FLAT])
-    assert len(desk.exchange.fills("main", 0)) == KEPT
-    assert desk.exchange.lookup("main", "order4") is None
-    assert desk.exchange.lookup("main", "order5") is not None
+    assert KEPT <= len(desk.exchange.fills("main", 0)) <= 2 * KEPT
+    assert desk.exchange.lookup("main", "order0") is None
+    assert desk.exchange.lookup("main", f"order{KEPT + 5}") is not None
+    snapshot = desk.exchange.snapshot("main")
+    assert len(snapshot) < 20_000
+    desk.exchange.restore("main", snapshot)
+    assert desk.exchange.lookup("main", f"order{2 * KEPT + 4}") is not None
+    assert desk.exchange.fills("main", 0)[-1].client_id == f"order{2 * KEPT + 4}"
 
 
 def test_a_restored_account_goes_on_where_it_was() -> None:
