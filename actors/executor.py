@@ -180,7 +180,7 @@ class OrderExecutor(Actor):
         )  # fmt: skip
 
     def _write(self, order: Order) -> None:
-        if not self.store.pending():  # nothing that a commit would write: a backtest does not wait for its disk
+        if self.store.batches:  # nobody waits for the disk
             self._written(order, None)
             return
         timeout_s = self.settings.timeout_s

@@ -143,7 +143,7 @@ def basana(of: Columns) -> tuple[float, int]:
             if fast == slow:
                 return
             before, above = above, fast > slow
-            if before is None or before == above or above == held:
+            if before is None or above in {before, held}:
                 return
             held = above
             fills += 1

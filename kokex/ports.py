@@ -186,6 +186,7 @@ class Store(Protocol):
 
     session: int  # number of this run, 1 for the first; message ids start from session << 40
     tag: str  # names this installation; part of every client order id
+    batches: bool  # a backtest's: rows are written when there are many, a commit leaves them; nobody waits for the disk
 
     def append(self, row: Row) -> None:
         """Never waits. The row is on disk once a later `commit` returned."""

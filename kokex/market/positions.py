@@ -127,7 +127,7 @@ def worth(position: Position, instrument: Instrument, price: Decimal | None = No
 
 
 def equity(cash: Decimal, positions: Iterable[Position], instruments: Mapping[str, Instrument]) -> Decimal:
-    """Cash, and the positions at their marks. Raises KeyError for an instrument not in `instruments`."""
+    """Cash, and the open positions at their marks. Raises KeyError for one whose instrument is not in `instruments`."""
     total = cash
     for position in positions:
         if position.size:

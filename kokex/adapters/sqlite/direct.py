@@ -64,7 +64,7 @@ class DirectStore:
         self._connection = connection
         self._path = path
         self._held = held
-        self._batch = batch
+        self.batches = batch > 0
         self._limit = batch or sys.maxsize
         self._rows: list[Row] = []
 
@@ -78,7 +78,7 @@ class DirectStore:
 
     async def commit(self) -> None:
         """Writes what is pending; with `batch`, leaves it pending."""
-        if not self._batch:
+        if not self.batches:
             self.flush()
 
     def flush(self) -> None:
@@ -88,8 +88,7 @@ class DirectStore:
             self._rows.clear()
 
     def pending(self) -> int:
-        """How many rows a commit would write."""
-        return 0 if self._batch else len(self._rows)
+        return len(self._rows)
 
     async def saved(self, key: str) -> bytes | None:
         return self.ask(queries.saved(key))

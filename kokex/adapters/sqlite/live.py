@@ -59,6 +59,7 @@ class LiveStore:
     def __init__(self, database: aiosqlite.Connection, path: Path, held: FileLock, opening: Opening) -> None:
         self.session = opening.session
         self.tag = opening.tag
+        self.batches = False
         self.newest_ns = opening.newest_ns
         self._database = database
         self._path = path

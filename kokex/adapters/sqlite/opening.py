@@ -15,7 +15,7 @@ from kokex.adapters.sqlite.errors import explain
 from kokex.adapters.sqlite.schema import migrate, refuse_newer
 from kokex.ports import StoreError
 
-PAGE = 8192  # bytes: a message of the journal takes about 400, and twice sqlite's usual page writes them a third quicker
+PAGE = 8192  # bytes, twice sqlite's own: messages of some 400 bytes are written a third quicker
 
 
 @dataclass(frozen=True, slots=True)

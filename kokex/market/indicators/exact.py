@@ -25,10 +25,11 @@ class DecimalScale:
     __slots__ = ("_places", "fast", "lift", "unit")
 
     def __init__(self) -> None:
-        self.unit = 10**8  # whole numbers in 1.0; a new object when it has changed
-        self.fast = 1e8  # the unit of the quick way
+        # Two places suit most prices, and keep their numbers below 2**30, where Python's integers are quickest.
+        self.unit = 10**2  # whole numbers in 1.0; a new object when it has changed
+        self.fast = 1e2  # the unit of the quick way
         self.lift = 1  # unit / fast
-        self._places = 8
+        self._places = 2
 
     def whole(self, x: float) -> int:
         """x in units. Look at `unit` afterwards: when it changed, earlier numbers must be scaled up.

@@ -74,7 +74,9 @@ def test_the_png_is_drawn_by_another_process(tmp_path: Path) -> None:
 
 
 def test_without_matplotlib_the_error_names_the_extra_and_the_alternative(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['matplotlib'] = None; from kokex.adapters.drawing import draw; sys.exit(draw.main())"
+    code = (
+        "import sys; sys.modules['matplotlib'] = None; from kokex.adapters.drawing import draw; sys.exit(draw.main())"
+    )
     child = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "equity.png")],
         input=msgspec.json.encode(Drawing(POINTS)),
