@@ -106,8 +106,10 @@ class OrderExecutor(Actor):
     def start(self, state: Loaded) -> None:
         for approved in state.unsent:
             if approved.order:
+                self.because(approved.id)
                 self._intent(approved.order)
                 self.update(approved.order, "expired", reason="the daemon went down before it was sent")
+        self.because(0)
         self._given_up = frozenset(approved.id for approved in state.unsent)
         self._since_ns = state.at_ns
         stops = {each.approved.order.client_id: each.approved.stop for each in state.entries if each.approved.order}

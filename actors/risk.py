@@ -125,7 +125,9 @@ class RiskKeeper(Actor):
         for order in state.working:
             self._working[order.client_id] = Working(order, order.price or order.trigger or ZERO)
         for decision in state.interrupted:
+            self.because(decision.id)
             self._refuse(decision, Refusal("interrupted", "risk went down before a verdict"))
+        self.because(0)
         self._interrupted = frozenset(decision.id for decision in state.interrupted)
         self._since_ns = state.at_ns
         if state.breaker.tripped_ns:

@@ -64,6 +64,10 @@ class Actor:
         """Id of the message in hand."""
         return self._system.cause
 
+    def because(self, message: int) -> None:
+        """What follows in this handler is caused by that message: work taken up again at a start has an older cause."""
+        self._system.cause = message
+
     @property
     def draining(self) -> bool:
         return self._system.draining

@@ -68,7 +68,7 @@ def balance(accounts: Iterable[Portfolio], currency: str) -> Table:
     rows: list[tuple[str, ...]] = []
     for account in accounts:
         today = money(account.equity - account.day_start_equity, currency, signed=True)
-        below = _share(account.peak_equity - account.equity, account.peak_equity)
+        below = _share(max(Decimal(0), account.peak_equity - account.equity), account.peak_equity)
         rows.append((account.account, money(account.equity, currency), money(account.cash, currency), today, below))
     return Table("Balance", ("account", "equity", "cash", "today", "below peak"), tuple(rows))
 

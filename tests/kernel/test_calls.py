@@ -197,3 +197,21 @@ def test_the_market_comes_before_timers_of_the_same_time() -> None:
     system.post("worker", Ping(n=1))
     driver.run()
     assert log == ["market", 1]
+
+
+def test_work_taken_up_at_a_start_has_the_cause_it_had_before() -> None:
+    class Late(Worker):
+        def start(self, state: None) -> None:
+            self.because(41)
+            self.later(1, self.tell)
+            self.because(0)
+            self.later(2, self.tell)
+
+        def tell(self) -> None:
+            self.log.append(self.cause)
+
+    log: Log = []
+    driver = Inline(system_of([child("worker", lambda: Late(log))], [inlet(Ping, "worker")]))
+    driver.start()
+    driver.run()
+    assert log == [41, 0]
