@@ -4,7 +4,7 @@ Every coroutine here may fail; the errors a caller must tell apart are the class
 used inline (backtest, replay) must finish without waiting: its `latency_ns` is then added by the kernel.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -36,24 +36,12 @@ class Post(Protocol):
     def __call__(self, actor: str, message: Message) -> None: ...
 
 
-class Clock(Protocol):
-    def now(self) -> int:
-        """Trading time, UTC nanoseconds; never goes back."""
-        ...
-
-
 class Chance(Protocol):
     """Seeded in simulation. `random.Random` is one."""
 
     def random(self) -> float: ...
     def gauss(self, mu: float, sigma: float) -> float: ...
     def randrange(self, stop: int, /) -> int: ...
-
-
-class Ids(Protocol):
-    def tag(self) -> str:
-        """A new random tag of 6 lower-case letters and digits: names this installation in order ids."""
-        ...
 
 
 class Market(Protocol):
@@ -244,12 +232,3 @@ class Console(Protocol):
     """Where event lines go."""
 
     def __call__(self, at: int, level: str, kind: str, text: str) -> None: ...
-
-
-class Pictures(Protocol):
-    """Draws off the loop, in a short-lived process."""
-
-    async def equity(self, points: Sequence[tuple[int, float]], path: str) -> None: ...
-
-
-Stop = Callable[[], None]

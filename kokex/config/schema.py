@@ -160,7 +160,7 @@ class Edges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     volume_z_release: Positive = 1.5
     volatility_ratio: Positive = 2.0  # of the short to the long volatility
     volatility_ratio_release: Positive = 1.3
-    spike_sigma: Positive = 4.0  # one candle's move, in standard deviations
+    spike_sigma: Annotated[float, Range(above=0, most=100)] = 4.0  # one candle's move, in standard deviations
     min_score: Share = 0.2  # an edge less significant wakes nobody
 
 
@@ -201,7 +201,7 @@ class Executor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     timeout_s: Seconds = 10.0  # for the venue's answer
     request_ttl_s: Seconds = 5.0  # the venue must not accept a request later
-    limit_timeout_s: Seconds = 60.0  # a limit order not filled by then is cancelled
+    limit_timeout_s: Seconds = 60.0  # of a limit order, or of what a partly filled entry still wants: then cancelled
 
 
 class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
