@@ -21,7 +21,8 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 
 from kokex.config.checks import Key, contradictions
-from kokex.config.schema import Config, Later, Matches, OneOf, Range
+from kokex.config.rules import Later, Matches, OneOf, Range
+from kokex.config.schema import Config
 
 DEFAULT_FILE = Path("config.toml")
 PREFIX = "KOKEX__"

@@ -1,0 +1,93 @@
+"""Every message that crosses a wire, and the values they carry.
+
+One tagged union of frozen structs. A message has one writer; the kernel stamps it on emit with an
+`id` (rises with time), a `cause` (the id of the message that led to it) and `at`.
+
+Units: times are UTC nanoseconds since 1970, spans are nanoseconds or say their unit in the name.
+Prices and sizes an exchange sees are `Decimal`; indicator values are floats. An order's `size` is in
+the venue's unit: base currency for spot, contracts for a swap.
+"""
+
+from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, Quote
+from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
+from kokex.messages.people import Alert, Command, Lifecycle
+from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Readings, Sample
+from kokex.messages.values import (
+    SETTLED,
+    Act,
+    Candle,
+    ForecastStep,
+    Instrument,
+    Message,
+    Order,
+    OrderKind,
+    OrderState,
+    Position,
+    Severity,
+    Side,
+    Signal,
+)
+
+AnyMessage = (
+    Candles
+    | Quote
+    | Book
+    | Funding
+    | Mark
+    | Alarm
+    | Link
+    | Readings
+    | Sample
+    | Edge
+    | Cycle
+    | Forecast
+    | Briefing
+    | Decision
+    | Approved
+    | Refused
+    | OrderUpdate
+    | Fill
+    | Portfolio
+    | Alert
+    | Command
+    | Lifecycle
+)
+
+__all__ = [
+    "SETTLED",
+    "Act",
+    "Alarm",
+    "Alert",
+    "AnyMessage",
+    "Approved",
+    "Book",
+    "Briefing",
+    "Candle",
+    "Candles",
+    "Command",
+    "Cycle",
+    "Decision",
+    "Edge",
+    "Fill",
+    "Forecast",
+    "ForecastStep",
+    "Funding",
+    "Instrument",
+    "Lifecycle",
+    "Link",
+    "Mark",
+    "Message",
+    "Order",
+    "OrderKind",
+    "OrderState",
+    "OrderUpdate",
+    "Portfolio",
+    "Position",
+    "Quote",
+    "Readings",
+    "Refused",
+    "Sample",
+    "Severity",
+    "Side",
+    "Signal",
+]

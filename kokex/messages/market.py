@@ -1,0 +1,75 @@
+"""What the market and the venue say."""
+
+from decimal import Decimal
+from typing import Literal
+
+from kokex.messages.values import Candle, Message
+
+
+class Candles(Message, frozen=True, kw_only=True, gc=False):
+    """One closed instant: the candles of all instruments that closed at `close_ns`."""
+
+    close_ns: int
+    span_ns: int
+    rows: tuple[Candle, ...]
+
+
+class Quote(Message, frozen=True, kw_only=True, gc=False):
+    """Best bid and ask."""
+
+    instrument: str
+    bid: Decimal
+    ask: Decimal
+    bid_size: Decimal
+    ask_size: Decimal
+
+
+class Book(Message, frozen=True, kw_only=True, gc=False):
+    """Order book levels as (price, size), best first."""
+
+    instrument: str
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
+
+
+class Funding(Message, frozen=True, kw_only=True, gc=False):
+    """A funding payment booked on an account (swaps)."""
+
+    account: str
+    instrument: str
+    funding_id: str  # unique per account
+    rate: Decimal
+    amount: Decimal  # quote currency, received positive
+    due_ns: int
+
+
+class Mark(Message, frozen=True, kw_only=True, gc=False):
+    """The price left the band an account asked to be told of (see Alarm)."""
+
+    account: str
+    owner: Literal["portfolio", "executor"]  # who set the alarm
+    instrument: str
+    price: float
+    close_ns: int
+
+
+class Alarm(Message, frozen=True, kw_only=True, gc=False):
+    """Tell me (Mark) when this instrument's close leaves [low, high]; the newest alarm of an owner counts.
+
+    So a candle that changes nothing for the account costs the account nothing.
+    """
+
+    account: str
+    owner: Literal["portfolio", "executor"]
+    instrument: str
+    low: float
+    high: float
+
+
+class Link(Message, frozen=True, kw_only=True, gc=False):
+    """An edge of the system went down or came back."""
+
+    account: str  # "" for the market's
+    edge: Literal["market", "venue"]
+    up: bool
+    reason: str = ""

@@ -1,0 +1,99 @@
+"""The values that messages carry: instruments, candles, orders, positions."""
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+Side = Literal["buy", "sell"]
+OrderKind = Literal["market", "limit", "post_only", "ioc", "fok", "stop", "take_profit"]
+OrderState = Literal["intent", "working", "partial", "filled", "cancelled", "rejected", "expired"]
+Act = Literal["open_long", "open_short", "reduce", "close", "hold"]
+Severity = Literal["info", "warning", "critical"]
+
+SETTLED: frozenset[OrderState] = frozenset({"filled", "cancelled", "rejected", "expired"})
+
+
+class Message(Struct, frozen=True, kw_only=True, tag=True, gc=False, omit_defaults=True):
+    """What every message carries. Zero until the kernel stamps it.
+
+    A field that has its default is not written, but for the two that commands print.
+    """
+
+    id: int = 0
+    cause: int = 0
+    at: int = 0
+
+
+class Candle(Struct, frozen=True, array_like=True, gc=False):
+    """One closed candle. Prices are the written decimals as the nearest float: `repr` gives them back."""
+
+    instrument: str
+    open_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float  # base currency
+
+
+class Instrument(Struct, frozen=True, kw_only=True, gc=False):
+    """What may be traded and in which steps."""
+
+    symbol: str  # "BTC-USDT" or "BTC-USDT-SWAP"
+    kind: Literal["spot", "swap"]
+    base: str
+    quote: str
+    tick: Decimal  # smallest price step
+    lot: Decimal  # smallest size step, in the venue's unit
+    minimum: Decimal  # smallest size
+    contract_value: Decimal = Decimal(1)  # base currency in one unit of size; 1 for spot
+    calendar: str = "crypto"  # the trading calendar, which is also the "market" of a daily session
+
+
+class Signal(Struct, frozen=True, gc=False):
+    """What a strategy thinks of one instrument now."""
+
+    side: Literal[-1, 0, 1]
+    strength: float = 1.0  # 0..1
+    invalidation: float | None = None  # the price at which the idea is wrong
+    reason: str = ""
+
+
+class Order(Struct, frozen=True, kw_only=True, gc=False):
+    """An order as risk sized it and as the venue gets it."""
+
+    client_id: str  # derived from the decision: 1..32 letters and digits
+    account: str
+    plan: str
+    instrument: str
+    side: Side
+    kind: OrderKind
+    size: Decimal
+    price: Decimal | None = None  # limit price
+    trigger: Decimal | None = None  # of a stop or take-profit, which then is a market order
+    reduce_only: bool = False
+    decision: int = 0  # id of the Decision it serves
+    expires_ns: int = 0  # the venue must not accept the request later than this; 0: no deadline
+
+
+class Position(Struct, frozen=True, kw_only=True, gc=False):
+    """Net position of an account in one instrument."""
+
+    instrument: str
+    size: Decimal  # venue unit, negative when short
+    cost: Decimal  # what the open size cost, in quote currency, signed like size; average price = cost / quantity
+    realised: Decimal = Decimal(0)  # quote currency, before fees and funding
+    fees: Decimal = Decimal(0)  # paid, positive
+    funding: Decimal = Decimal(0)  # received positive, paid negative
+    mark: Decimal = Decimal(0)  # last known price
+
+
+class ForecastStep(Struct, frozen=True, array_like=True, gc=False):
+    """Quantiles of the close at one step ahead."""
+
+    q05: float
+    q25: float
+    q50: float
+    q75: float
+    q95: float
