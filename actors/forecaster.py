@@ -2,6 +2,9 @@
 
 Holds each account's last Portfolio. Receives Cycle; asks the indicator where the instruments stand, makes a
 Forecast for each where the plan or one of its strategies asks for one, and emits the Briefing for the brain.
+
+Kronos answers from a process of its own, once for all instruments of a cycle and once for each candle. Where it
+does not (no weights, a crash, too slow), the statistical baseline stands in: said once, and once when it is back.
 """
 
 import zlib
@@ -13,10 +16,13 @@ from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
 from kokex.market.volatility import baseline
-from kokex.messages import Alert, Briefing, Cycle, Forecast, Portfolio, Readings, Sample
-from kokex.ports import Chance, Store
+from kokex.messages import Alert, Briefing, Cycle, Forecast, Outlook, Portfolio, Readings, Sample, Severity
+from kokex.ports import Chance, ForecastQuestion, Store
+from kokex.ports import Forecaster as ForecastModel
 
-FEWEST_CLOSES = 30  # a distribution from fewer returns is no distribution
+FEWEST_CANDLES = 30  # a distribution from fewer is no distribution
+
+Outlooks = dict[str, Outlook]  # by instrument
 
 
 class Forecaster(Actor):
@@ -24,12 +30,19 @@ class Forecaster(Actor):
     asks = (Sample,)
     state = dict[str, Portfolio]
 
-    def __init__(self, plans: Sequence[Plan], chance: Callable[[int], Chance], store: Store) -> None:
+    def __init__(
+        self, plans: Sequence[Plan], chance: Callable[[int], Chance], store: Store, model: ForecastModel | None = None
+    ) -> None:
         """`chance(seed)` makes a generator: a forecast is the same whenever it is made of the same candles."""
         self._plans = {plan.name: plan for plan in plans}
         self._lookback = {plan.name: plan.forecast.lookback if wants_forecast(plan) else 0 for plan in plans}
         self._chance = chance
         self._store = store
+        self._model = model
+        self._degraded = False
+        self._known: dict[
+            tuple[str, str], tuple[int, Outlook]
+        ] = {}  # plan, instrument -> the model's last, and of when
         self._portfolios: dict[str, Portfolio] = {}
 
     async def load(self) -> dict[str, Portfolio]:
@@ -41,58 +54,126 @@ class Forecaster(Actor):
     def on_portfolio(self, portfolio: Portfolio) -> None:
         self._portfolios[portfolio.account] = portfolio
 
+    # ---- a cycle
+
     def on_cycle(self, cycle: Cycle) -> None:
         question = Sample(plan=cycle.plan, instruments=cycle.instruments, lookback=self._lookback[cycle.plan])
-        self.ask("indicator", question, then=partial(self._brief, self._plans[cycle.plan], cycle))
+        self.ask("indicator", question, then=partial(self._look_ahead, self._plans[cycle.plan], cycle))
 
-    def _brief(self, plan: Plan, cycle: Cycle, sampled: Sampled | Failure) -> None:
-        portfolio = self._portfolios.get(plan.account)
+    def _look_ahead(self, plan: Plan, cycle: Cycle, sampled: Sampled | Failure) -> None:
         if isinstance(sampled, Failure):
             self._give_up(plan, sampled.text)
-        elif portfolio is None:  # who does not know what is held would buy it again
-            self._give_up(plan, f"nothing is known of account {plan.account}")
+            return
+        readings = [
+            each for each in sampled.readings if len(sampled.candles.get(each.instrument, ())) >= FEWEST_CANDLES
+        ]
+        if plan.forecast.kind == "kronos" and self._model:
+            self._ask_model(plan, cycle, sampled, readings)
         else:
-            forecasts = [self._forecast(plan, reading, sampled.closes) for reading in sampled.readings]
-            self.emit(
-                Briefing(
-                    plan=plan.name,
-                    account=plan.account,
-                    cycle=cycle.id,
-                    instruments=cycle.instruments,
-                    readings=sampled.readings,
-                    forecasts=tuple(forecast for forecast in forecasts if forecast),
-                    held=portfolio.held.get(plan.name, {}),
-                    equity=portfolio.equity,
-                    deadline_ns=cycle.deadline_ns,
-                )
+            self._brief(plan, cycle, sampled, self._baselines(plan, sampled, readings), "baseline")
+
+    def _baselines(self, plan: Plan, sampled: Sampled, readings: Iterable[Readings]) -> Outlooks:
+        return {
+            each.instrument: baseline(
+                [candle.close for candle in sampled.candles[each.instrument]],
+                plan.forecast.horizon,
+                plan.forecast.paths,
+                self._chance(_seed(each)),
             )
+            for each in readings
+        }
 
-    def _give_up(self, plan: Plan, why: str) -> None:
-        text = f"no briefing for the cycle of plan {plan.name}: {why}"
-        self.emit(Alert(severity="warning", kind="forecaster", text=text, plan=plan.name))
+    def _brief(self, plan: Plan, cycle: Cycle, sampled: Sampled, outlooks: Outlooks, model: str) -> None:
+        portfolio = self._portfolios.get(plan.account)
+        if portfolio is None:  # who does not know what is held would buy it again
+            self._give_up(plan, f"nothing is known of account {plan.account}")
+            return
+        told = [each for each in sampled.readings if each.instrument in outlooks]
+        forecasts = tuple(self._forecast(plan, each, outlooks[each.instrument], model) for each in told)
+        self.emit(
+            Briefing(
+                plan=plan.name,
+                account=plan.account,
+                cycle=cycle.id,
+                instruments=cycle.instruments,
+                readings=sampled.readings,
+                forecasts=forecasts,
+                held=portfolio.held.get(plan.name, {}),
+                equity=portfolio.equity,
+                deadline_ns=cycle.deadline_ns,
+            )
+        )
 
-    def _forecast(self, plan: Plan, reading: Readings, closes: Mapping[str, Sequence[float]]) -> Forecast | None:
-        """None where nobody asks for one, or the past is too short."""
-        past = closes.get(reading.instrument, ())
-        if len(past) < FEWEST_CLOSES:
-            return None
-        seed = reading.close_ns ^ zlib.crc32(reading.instrument.encode())
-        made = baseline(past, plan.forecast.horizon, plan.forecast.samples, self._chance(seed))
+    def _forecast(self, plan: Plan, reading: Readings, outlook: Outlook, model: str) -> Forecast:
         forecast = Forecast(
             plan=plan.name,
             instrument=reading.instrument,
             close_ns=reading.close_ns,
             span_ns=plan.timeframe_ns,
-            model="baseline",
+            model=model,
             price=reading.price,
-            steps=tuple(made.steps),
-            p_up=made.p_up,
-            volatility=made.volatility,
-            range_low=made.range_low,
-            range_high=made.range_high,
+            steps=outlook.steps,
+            p_up=outlook.p_up,
+            volatility=outlook.volatility,
+            range_low=outlook.range_low,
+            range_high=outlook.range_high,
         )
         self.emit(forecast)
         return forecast
+
+    def _give_up(self, plan: Plan, why: str) -> None:
+        self._say("warning", f"no briefing for the cycle of plan {plan.name}: {why}", plan)
+
+    # ---- Kronos
+
+    def _ask_model(self, plan: Plan, cycle: Cycle, sampled: Sampled, readings: Sequence[Readings]) -> None:
+        assert self._model
+        new = [each for each in readings if self._known.get(_key(each), (0,))[0] != each.close_ns]
+        then = partial(self._answered, plan, cycle, sampled, readings, new)
+        if not new:
+            then(())
+            return
+        settings = plan.forecast
+        question = ForecastQuestion(
+            model=settings.model, tokenizer=settings.tokenizer, horizon=settings.horizon, samples=settings.paths,
+            span_ns=plan.timeframe_ns, seeds=tuple(_seed(each) for each in new),
+            series=tuple(sampled.candles[each.instrument] for each in new),
+        )  # fmt: skip
+        self.call(
+            self._model.forecast, question,
+            returns=tuple[Outlook, ...], then=then, timeout_s=settings.timeout_s, latency_ns=self._model.latency_ns,
+        )  # fmt: skip
+
+    def _answered(
+        self, plan: Plan, cycle: Cycle, sampled: Sampled, readings: Sequence[Readings], new: Sequence[Readings],
+        answer: tuple[Outlook, ...] | Failure,
+    ) -> None:  # fmt: skip
+        if isinstance(answer, Failure):
+            if not self._degraded:
+                self._degraded = True
+                text = f"Kronos does not answer ({answer.text or answer.kind}): the baseline forecasts in its place"
+                self._say("warning", text, plan)
+            self._brief(plan, cycle, sampled, self._baselines(plan, sampled, readings), "baseline")
+            return
+        if self._degraded and new:
+            self._degraded = False
+            self._say("info", "Kronos forecasts again", plan)
+        for reading, outlook in zip(new, answer, strict=True):
+            self._known[_key(reading)] = (reading.close_ns, outlook)
+        outlooks = {each.instrument: self._known[_key(each)][1] for each in readings}
+        self._brief(plan, cycle, sampled, outlooks, "kronos")
+
+    def _say(self, severity: Severity, text: str, plan: Plan) -> None:
+        self.emit(Alert(severity=severity, kind="forecaster", text=text, plan=plan.name))
+
+
+def _key(reading: Readings) -> tuple[str, str]:
+    return reading.plan, reading.instrument
+
+
+def _seed(reading: Readings) -> int:
+    """The same for the same candles, another for each instrument."""
+    return reading.close_ns ^ zlib.crc32(reading.instrument.encode())
 
 
 async def newest_portfolios(store: Store, plans: Iterable[Plan]) -> dict[str, Portfolio]:

@@ -24,7 +24,7 @@ class Sampled(Struct, frozen=True):
     """The answer to Sample. Readings of an instrument that is not warm have a price, but no values or signals."""
 
     readings: tuple[Readings, ...]
-    closes: dict[str, tuple[float, ...]]
+    candles: dict[str, tuple[Candle, ...]]  # oldest first, of the plan's timeframe; for a plan that wants forecasts
 
 
 def wants_forecast(plan: Plan) -> bool:
@@ -37,7 +37,7 @@ class Unit:
     """One plan's view of one instrument."""
 
     __slots__ = (
-        "alight", "closes", "edges", "instrument", "last", "plan", "resampler", "signals", "strategies", "warm",
+        "alight", "candles", "edges", "instrument", "last", "plan", "resampler", "signals", "strategies", "warm",
         "watch",
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ class Unit:
         self.alight: set[str] = set()  # thresholds crossed and not yet released
         self.watch = Watch(edges) if edges else None
         self.resampler = Resampler(plan.timeframe_ns, base_ns) if plan.timeframe_ns != base_ns else None
-        self.closes: deque[float] = deque(maxlen=plan.forecast.lookback if wants_forecast(plan) else 1)
+        self.candles: deque[Candle] = deque(maxlen=plan.forecast.lookback if wants_forecast(plan) else 1)
         self.last: Candle | None = None
         self.warm = False
 
@@ -134,7 +134,7 @@ class Indicator(Actor):
     def _see(self, unit: Unit, candle: Candle) -> None:
         """One closed candle of the plan's timeframe."""
         unit.last = candle
-        unit.closes.append(candle.close)
+        unit.candles.append(candle)
         if unit.watch is not None:
             for crossing in unit.watch.update(candle):
                 self._cross(unit, candle, crossing)
@@ -216,4 +216,4 @@ class Indicator(Actor):
         chosen = [units[each] for each in sample.instruments if each in units]
         readings = tuple(r for unit in chosen if (r := unit.readings()) is not None)
         wanted = sample.lookback
-        return Sampled(readings, {unit.instrument: tuple(unit.closes)[-wanted:] for unit in chosen if wanted})
+        return Sampled(readings, {unit.instrument: tuple(unit.candles)[-wanted:] for unit in chosen if wanted})

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from kokex.messages import Approved, Candle, Fill, Instrument, Message, Order, OrderState, Portfolio, Position
+from kokex.messages import Approved, Candle, Fill, Instrument, Message, Order, OrderState, Outlook, Portfolio, Position
 
 
 class Rejected(Exception):
@@ -63,6 +63,32 @@ class Market(Protocol):
 
     def take(self) -> None:
         """Lets it happen: the market posts its messages (fills of a paper venue first)."""
+        ...
+
+
+class ForecastFailed(Exception):
+    """There is no forecast: no weights, no torch, a process that died or took too long. The text says which."""
+
+
+class ForecastQuestion(Struct, frozen=True, kw_only=True):
+    """What may come, of each of `series`?"""
+
+    model: str  # a folder, or the name of a model that is installed
+    tokenizer: str  # the same; empty: the one that belongs to the model
+    horizon: int  # candles ahead
+    samples: int  # paths of each
+    span_ns: int  # of a candle
+    seeds: tuple[int, ...]  # one for each series: the same candles and seed give the same answer
+    series: tuple[tuple[Candle, ...], ...]  # closed candles, oldest first
+
+
+class Forecaster(Protocol):
+    """A model of candles. Raises ForecastFailed, nothing else."""
+
+    latency_ns: int
+
+    async def forecast(self, question: ForecastQuestion) -> tuple[Outlook, ...]:
+        """One Outlook for each series."""
         ...
 
 

@@ -49,6 +49,7 @@ from kokex.messages import (
     Sample,
 )
 from kokex.ports import Chance, Console, Control, Store, Venue
+from kokex.ports import Forecaster as Model
 
 WIRES = [
     # from          message      to            when the reader is slow
@@ -116,6 +117,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     chance: Callable[[int], Chance]
     control: Control
     console: Console | None = None
+    model: Model | None = None  # that forecasts; None: the statistical baseline
     source: Source | None = None
     save_market: Callable[[], None] | None = None
 
@@ -198,7 +200,7 @@ def build(
                 keys=tuple(cash),
             ),
             Child("brain", lambda _: Brain(plans, known, store), Brain),
-            Child("forecaster", lambda _: Forecaster(plans, ports.chance, store), Forecaster),
+            Child("forecaster", lambda _: Forecaster(plans, ports.chance, store, ports.model), Forecaster),
             Child("scheduler", lambda _: Scheduler(plans, market_of, store), Scheduler),
             Group(
                 "market",

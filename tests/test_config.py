@@ -92,10 +92,6 @@ MISTAKES = [
     ("[venue]\nkind = 'kis'", 'config.toml:2: venue.kind: "kis" is not yet supported; must be paper'),
     ("[venue]\nenvironment = 'live'", 'config.toml:2: venue.environment: "live" is not yet supported; must be paper'),
     ("[brain]\nkind = 'llm'", 'config.toml:2: brain.kind: "llm" is not yet supported; must be rules'),
-    (
-        "[forecast]\nkind = 'kronos'",
-        'config.toml:2: forecast.kind: "kronos" is not yet supported; must be baseline or none',
-    ),
     # contradictions
     ("[mode]\nlong_s = 60\nshort_s = 90", "config.toml:3: mode.short_s: 90 is longer than long_s; must be at most 60"),
     (

@@ -34,6 +34,9 @@ from kokex.market import timeframes
 from kokex.market.instruments import from_csv, parse_symbol
 from kokex.messages import Instrument
 
+BASELINE_PATHS = 200
+KRONOS_PATHS = 30
+
 
 class Mode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When to think."""
@@ -122,10 +125,26 @@ class Brain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Forecast(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who looks ahead, and how far, in candles of the plan."""
 
-    kind: Annotated[Literal["baseline", "none"], Later(("kronos",))] = "baseline"
+    kind: Literal["baseline", "kronos", "none"] = "baseline"
     lookback: Annotated[int, Range(least=2, most=100_000)] = 240
     horizon: Annotated[int, Range(least=1, most=1_000)] = 24
-    samples: Count = 200
+    samples: Annotated[int, Range(least=0, most=100_000)] = 0  # 0: BASELINE_PATHS or KRONOS_PATHS
+    model: Filled = "nano"  # kronos: a folder, or the name of a model that is installed
+    tokenizer: str = ""  # kronos: the same; empty: the one that belongs to the model
+    timeout_s: Seconds = 20.0  # kronos: then the baseline stands in
+
+    @property
+    def paths(self) -> int:
+        """How many paths a forecast draws: a model's cost more than the baseline's."""
+        return self.samples or (KRONOS_PATHS if self.kind == "kronos" else BASELINE_PATHS)
+
+
+class Kronos(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The process in which Kronos forecasts, for all plans."""
+
+    threads: Annotated[int, Range(least=1, most=64)] = 1
+    idle_s: Seconds = 300.0  # without a question for so long it ends
+    memory_mb: Annotated[int, Range(least=200, most=1_000_000)] = 700  # if it takes more it is ended after its answer
 
 
 class Risk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -219,6 +238,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     edges: Edges = Edges()
     brain: Brain = Brain()
     forecast: Forecast = Forecast()
+    kronos: Kronos = Kronos()
     risk: Risk = Risk()
     executor: Executor = Executor()
     store: Store = Store()

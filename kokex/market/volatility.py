@@ -8,9 +8,9 @@ them by the volatility of now. The residuals are centred: no drift is claimed.
 import math
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from kokex.messages import ForecastStep
+from kokex.messages import ForecastStep, Outlook
 
 DECAY = 0.94  # RiskMetrics' daily decay (J.P. Morgan 1996)
 _BURN_IN = 10  # returns that only warm the volatility up
@@ -20,16 +20,6 @@ class Uniform(Protocol):
     """Chance in [0, 1)."""
 
     def random(self) -> float: ...
-
-
-class Baseline(NamedTuple):
-    """What the next closes may be; the fields are those of a Forecast."""
-
-    steps: list[ForecastStep]  # `horizon` long
-    p_up: float  # of the close at the horizon; an unchanged path counts half
-    volatility: float  # per step, of log returns
-    range_low: float  # mean of the paths' lowest close, now included
-    range_high: float
 
 
 def ewma(returns: Sequence[float], decay: float = DECAY) -> list[float]:
@@ -46,7 +36,7 @@ def ewma(returns: Sequence[float], decay: float = DECAY) -> list[float]:
     return [math.sqrt(var) for var in path]
 
 
-def baseline(closes: Sequence[float], horizon: int, samples: int, chance: Uniform) -> Baseline:
+def baseline(closes: Sequence[float], horizon: int, samples: int, chance: Uniform) -> Outlook:
     """Quantiles of the next `horizon` closes over `samples` paths.
 
     `closes` oldest first, above zero. Raises ValueError for fewer than three closes, no step or no sample.
@@ -60,8 +50,8 @@ def baseline(closes: Sequence[float], horizon: int, samples: int, chance: Unifor
     paths = [list(accumulate([shocks[int(draw() * count)] for _ in range(horizon)])) for _ in range(samples)]
     price = closes[-1]
     ends = [path[-1] for path in paths]
-    return Baseline(
-        steps=[_quantiles(price, sorted(column)) for column in zip(*paths, strict=True)],
+    return Outlook(
+        steps=tuple(_quantiles(price, sorted(column)) for column in zip(*paths, strict=True)),
         p_up=(sum(end > 0 for end in ends) + 0.5 * ends.count(0.0)) / samples,
         volatility=now,
         range_low=price * sum(math.exp(min(0.0, *path)) for path in paths) / samples,

@@ -22,7 +22,7 @@ class Sample(Message, frozen=True, kw_only=True, gc=False):
 
     plan: str
     instruments: tuple[str, ...]
-    lookback: int  # closes wanted with it
+    lookback: int  # candles wanted with it
 
 
 class Edge(Message, frozen=True, kw_only=True, gc=False):

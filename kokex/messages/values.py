@@ -97,3 +97,13 @@ class ForecastStep(Struct, frozen=True, array_like=True, gc=False):
     q50: float
     q75: float
     q95: float
+
+
+class Outlook(Struct, frozen=True, array_like=True, gc=False):
+    """What a forecaster makes of one instrument: the distribution of its next closes."""
+
+    steps: tuple[ForecastStep, ...]  # as many as the horizon
+    p_up: float  # of the close at the horizon; an unchanged path counts half
+    volatility: float  # per step, of log returns
+    range_low: float  # mean of the paths' lowest price, now included
+    range_high: float

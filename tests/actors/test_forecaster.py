@@ -11,10 +11,11 @@ from actors.indicator import Sampled
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.config import Brain, Forecast, Plan
 from kokex.kernel.cell import Failure
-from kokex.messages import Alert, Briefing, Cycle, Portfolio
+from kokex.messages import Alert, Briefing, Cycle, ForecastStep, Outlook, Portfolio
 from kokex.messages import Forecast as Told
+from kokex.ports import ForecastFailed, ForecastQuestion
 from strategies.sma_cross import SmaCross
-from tests.actors.desk import BTC, ETH, MINUTE, SECOND, START, Desk, Still, memory, plan, readings
+from tests.actors.desk import BTC, ETH, MINUTE, SECOND, START, Desk, Still, memory, plan, readings, series
 
 FORECAST = plan(instruments=(BTC, ETH), forecast=Forecast(kind="baseline", lookback=50, horizon=6, samples=40))
 
@@ -25,7 +26,8 @@ def walk(seed: int, count: int = 50) -> tuple[float, ...]:
 
 
 def sampled(**closes: tuple[float, ...]) -> Sampled:
-    named = {{"btc": BTC, "eth": ETH}[name]: prices for name, prices in closes.items()}
+    of = {"btc": BTC, "eth": ETH}
+    named = {of[name]: tuple(series(prices, of=of[name])) for name, prices in closes.items()}
     return Sampled((readings(of=BTC), readings(of=ETH)), named)
 
 
@@ -128,3 +130,69 @@ def test_after_a_restart_it_knows_what_is_held_from_the_record() -> None:
     desk, _ = desk_of(sampled(), store=store)
     desk.tell("forecaster", cycle(BTC))
     assert desk.take(Briefing)[0].held == {BTC: Decimal(3)}
+
+
+# ---- Kronos ------------------------------------------------------------------------------------
+
+KRONOS = plan(instruments=(BTC, ETH), forecast=Forecast(kind="kronos", lookback=50, horizon=6))
+
+
+class Oracle:
+    """A model that answers at once, or not at all."""
+
+    latency_ns = 0
+
+    def __init__(self) -> None:
+        self.asked: list[ForecastQuestion] = []
+        self.broken = ""
+
+    async def forecast(self, question: ForecastQuestion) -> tuple[Outlook, ...]:
+        self.asked.append(question)
+        if self.broken:
+            raise ForecastFailed(self.broken)
+        step = ForecastStep(98, 99, 100, 101, 102)
+        return tuple(Outlook((step,) * question.horizon, 0.6, 0.01, 98, 102) for _ in question.series)
+
+
+def kronos(answer: Any) -> tuple[Desk, Oracle]:
+    oracle = Oracle()
+    forecaster = Forecaster((KRONOS,), random.Random, memory(), oracle)
+    desk = Desk({"forecaster": forecaster, "indicator": Still(answer)})
+    desk.tell("forecaster", portfolio())
+    return desk, oracle
+
+
+def test_kronos_is_asked_once_for_all_instruments_of_a_cycle_and_once_for_a_candle() -> None:
+    desk, oracle = kronos(sampled(btc=walk(1), eth=walk(2)))
+    desk.tell("forecaster", cycle(BTC, ETH))
+    desk.tell("forecaster", cycle(BTC, ETH))
+    (question,) = oracle.asked
+    assert [candles[0].instrument for candles in question.series] == [BTC, ETH]
+    assert len(set(question.seeds)) == 2
+    assert (question.horizon, question.samples, question.span_ns) == (6, 30, MINUTE)
+    assert [told.model for told in desk.take(Told)] == ["kronos"] * 4
+    assert [len(briefing.forecasts) for briefing in desk.take(Briefing)] == [2, 2]
+
+
+def test_without_an_answer_of_kronos_the_baseline_stands_in_and_says_so_once() -> None:
+    desk, oracle = kronos(sampled(btc=walk(1), eth=walk(2)))
+    oracle.broken = "no torch"
+    desk.tell("forecaster", cycle(BTC, ETH), cycle(BTC, ETH))
+    assert [told.model for told in desk.take(Told)] == ["baseline"] * 4
+    assert len(desk.take(Briefing)) == 2
+    (alert,) = desk.take(Alert)
+    assert alert.text == "Kronos does not answer (no torch): the baseline forecasts in its place"
+    oracle.broken = ""
+    desk.tell("forecaster", cycle(BTC, ETH), cycle(BTC, ETH))
+    assert [told.model for told in desk.take(Told)] == ["kronos"] * 4
+    assert [alert.text for alert in desk.take(Alert)] == ["Kronos forecasts again"]
+
+
+def test_what_kronos_answers_too_late_does_not_hold_the_briefing_up() -> None:
+    desk, oracle = kronos(sampled(btc=walk(1), eth=walk(2)))
+    oracle.latency_ns = 30 * SECOND
+    desk.tell("forecaster", cycle(BTC, ETH))
+    assert not desk.take(Briefing)
+    desk.wait(KRONOS.forecast.timeout_s)
+    assert [told.model for told in desk.take(Told)] == ["baseline"] * 2
+    assert len(desk.take(Briefing)) == 1

@@ -231,14 +231,14 @@ def test_alarms_ring_on_the_markets_candles_whatever_a_plans_timeframe() -> None
 # ---- questions ---------------------------------------------------------------------------------
 
 
-def test_a_sample_tells_price_values_signals_and_the_closes_asked_for() -> None:
+def test_a_sample_tells_price_values_signals_and_the_candles_asked_for() -> None:
     desk = desk_of(plan(forecast=Forecast(lookback=4)))
     feed(desk, series([10, 9, 8, 12, 13]))
     answer = sample(desk, BTC, lookback=3)
     (told,) = answer.readings
     assert (told.price, told.close_ns, told.signals["sma_cross"].side) == (13, START + 5 * MINUTE, 1)
-    assert answer.closes == {BTC: (8, 12, 13)}
-    assert sample(desk, BTC).closes == {}
+    assert [candle.close for candle in answer.candles[BTC]] == [8, 12, 13]
+    assert sample(desk, BTC).candles == {}
 
 
 def test_an_instrument_that_is_not_warm_has_a_price_but_no_opinion() -> None:

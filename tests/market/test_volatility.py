@@ -46,7 +46,7 @@ def test_the_same_chance_gives_the_same_forecast() -> None:
 
 def test_a_flat_market_stays_where_it_is() -> None:
     got = baseline([100.0] * 50, 3, 20, random.Random(1))
-    assert got.steps == [ForecastStep(100.0, 100.0, 100.0, 100.0, 100.0)] * 3
+    assert got.steps == (ForecastStep(100.0, 100.0, 100.0, 100.0, 100.0),) * 3
     assert (got.p_up, got.volatility, got.range_low, got.range_high) == (0.5, 0.0, 100.0, 100.0)
 
 
