@@ -38,7 +38,14 @@ MISTAKES = [
     ("[riks]\n", "config.toml:1: riks: unknown key; did you mean risk?"),
     ("mode.kid = 1", "config.toml:1: mode.kid: unknown key; did you mean kind?"),
     ("[llm]\nmodel = 'm'", "config.toml:1: llm: not yet supported; must be left out"),
-    ("[venue]\nbase_url = 'h'", "config.toml:2: venue.base_url: not yet supported; must be left out"),
+    (
+        "[venue]\nbase_url = 'h'",
+        'config.toml:2: venue.base_url: "h" is impossible; must be a URL like "https://www.okx.com", or empty',
+    ),
+    (
+        "[venue]\nproxy = 'http://me:secret@proxy:3128'",
+        "config.toml:2: venue.proxy: a password does not belong in this file; leave it out and set HTTPS_PROXY instead",
+    ),
     # wrong types and units
     ("[mode]\n\nlong_s = '12m'", 'config.toml:3: mode.long_s: "12m" is not a number in seconds; for example 720'),
     ("[mode]\nsessions = 2.5", "config.toml:2: mode.sessions: 2.5 is not a whole number; for example 4"),

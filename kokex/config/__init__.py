@@ -19,8 +19,8 @@ from kokex.config.schema import (
     PlanTable,
     Risk,
     Store,
-    Venue,
 )
+from kokex.config.venue import Venue
 
 __all__ = [
     "Account",

@@ -17,6 +17,8 @@ def contradictions(config: Config) -> Iterator[tuple[Key, str]]:
         yield ("market", "instruments"), "needs at least one instrument"
     key = ("market", "candles" if market.source == "replay" else "instruments")
     yield from ((key, f"{name} is given twice") for name in _repeated(market.symbols))
+    if "@" in config.venue.proxy:
+        yield ("venue", "proxy"), "a password does not belong in this file; leave it out and set HTTPS_PROXY instead"
     yield from _edges(config)
 
     accounts = [account.name for account in config.resolved_accounts()]

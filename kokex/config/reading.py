@@ -27,7 +27,7 @@ from kokex.config.schema import Config
 DEFAULT_FILE = Path("config.toml")
 PREFIX = "KOKEX__"
 SECRETS = frozenset({"key", "secret", "passphrase", "token", "api_key"})
-LATER = frozenset({"llm", "telegram", "venue.base_url", "venue.ws_url", "forecast.model", "forecast.tokenizer"})
+LATER = frozenset({"llm", "telegram", "forecast.model", "forecast.tokenizer"})
 INHERITED = ("mode", "brain", "forecast", "risk")  # tables a plan may override key by key
 
 Table = dict[str, object]

@@ -30,6 +30,7 @@ from kokex.config.rules import (
     Share,
     Timeframe,
 )
+from kokex.config.venue import Venue
 from kokex.market import timeframes
 from kokex.market.instruments import from_csv, parse_symbol
 from kokex.messages import Instrument
@@ -76,13 +77,6 @@ class Market(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.source == "replay":
             return tuple(PurePath(file).name.removesuffix(".gz").removesuffix(".csv") for file in self.candles)
         return self.instruments
-
-
-class Venue(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where orders go."""
-
-    kind: Annotated[Literal["paper"], Later(("okx", "kis"))] = "paper"
-    environment: Annotated[Literal["paper"], Later(("demo", "live"))] = "paper"
 
 
 class Paper(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
