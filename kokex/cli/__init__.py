@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data":      ("data",      "Candles in and out, gaps found and filled."),
     "replay":    ("replay",    "A recorded session once more, compared with the record."),
     "simulate":  ("simulate",  "Days of trading under faults, seed by seed."),
+    "secrets":   ("secrets",   "Keys and tokens, encrypted at rest."),
     "doctor":    ("doctor",    "What is wrong with this installation, each with its remedy."),
 }  # fmt: skip
 
@@ -81,7 +82,9 @@ class Commands(click.Group):
 
 
 def _fail(text: str, code: int) -> NoReturn:
-    click.echo(f"kokex: {text}", err=True)
+    from kokex.adapters.secrets.secret import redact
+
+    click.echo(f"kokex: {redact(text)}", err=True)
     sys.exit(code)
 
 

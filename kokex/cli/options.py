@@ -12,6 +12,7 @@ import click
 from msgspec.structs import replace
 
 from kokex.adapters.control.wire import socket_path
+from kokex.adapters.secrets.environment import take
 from kokex.cli.output import Mistake
 from kokex.config import Config, ConfigError, load
 
@@ -31,6 +32,7 @@ YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 def configured(config_file: Path | None, db: Path | None) -> Config:
     """The configuration, with the database that was asked for. Raises Mistake."""
+    take(os.environ)
     try:
         config = load(config_file, os.environ)
     except ConfigError as error:

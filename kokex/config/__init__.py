@@ -1,6 +1,6 @@
 """config.toml and the environment -> frozen structs: `load`. An unknown or wrong key is a `ConfigError` naming it."""
 
-from kokex.config.reading import ConfigError, load
+from kokex.config.reading import SECRETS, ConfigError, load
 from kokex.config.schema import (
     Account,
     Brain,
@@ -18,11 +18,13 @@ from kokex.config.schema import (
     Plan,
     PlanTable,
     Risk,
+    Secrets,
     Store,
 )
 from kokex.config.venue import Venue
 
 __all__ = [
+    "SECRETS",
     "Account",
     "Brain",
     "Config",
@@ -40,6 +42,7 @@ __all__ = [
     "Plan",
     "PlanTable",
     "Risk",
+    "Secrets",
     "Store",
     "Venue",
     "load",

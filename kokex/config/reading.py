@@ -26,7 +26,7 @@ from kokex.config.schema import Config
 
 DEFAULT_FILE = Path("config.toml")
 PREFIX = "KOKEX__"
-SECRETS = frozenset({"key", "secret", "passphrase", "token", "api_key"})
+SECRETS = frozenset({"key", "secret", "passphrase", "token", "api_key"})  # what the last part of a secret's name may be
 LATER = frozenset({"llm", "telegram", "forecast.model", "forecast.tokenizer"})
 INHERITED = ("mode", "brain", "forecast", "risk")  # tables a plan may override key by key
 

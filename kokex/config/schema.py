@@ -172,6 +172,13 @@ class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     commit_s: Seconds = 1.0
 
 
+class Secrets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The encrypted store of secrets."""
+
+    path: Filled = "data/kokex.secrets"
+    key_file: str = ""  # empty: a passphrase opens it
+
+
 class Control(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The local control socket."""
 
@@ -236,6 +243,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     risk: Risk = Risk()
     executor: Executor = Executor()
     store: Store = Store()
+    secrets: Secrets = Secrets()
     control: Control = Control()
     log: Log = Log()
     strategies: Parameters = {}

@@ -15,6 +15,7 @@ from typing import final
 import msgspec
 
 from kokex.adapters.control.wire import ANSWER_S, LONGEST_LINE, Request, address
+from kokex.adapters.secrets.secret import mask
 from kokex.messages import Command
 from kokex.ports import Post, StoreError
 
@@ -97,7 +98,7 @@ class ControlServer:
             answer = await asyncio.wait_for(waiting, self._answer_s)
             with suppress(StoreError, TimeoutError):  # the journal alerts; people are still answered
                 await asyncio.wait_for(self._commit(), COMMIT_S)
-            return _encode(answer) + b"\n"
+            return mask(_encode(answer)) + b"\n"
         except TimeoutError:
             return _error(f"no answer within {self._answer_s:g} s")
         finally:
@@ -105,7 +106,7 @@ class ControlServer:
 
 
 def _error(text: str) -> bytes:
-    return _encode({"error": text}) + b"\n"
+    return mask(_encode({"error": text})) + b"\n"
 
 
 def _listen(path: Path) -> socket.socket:

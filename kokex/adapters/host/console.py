@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, TextIO, final
 
+from kokex.adapters.secrets.secret import redact
 from kokex.present.words import clock
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -28,7 +29,7 @@ class LineConsole:
     def __call__(self, at: int, level: str, kind: str, text: str) -> None:
         if self._silent or _RANKS[level] < self._least:
             return
-        line = f"{clock(at)} {self._paint(level)} {self._paint(kind)} {text}\n"
+        line = f"{clock(at)} {self._paint(level)} {self._paint(kind)} {redact(text)}\n"
         try:
             self._stream.write(line)
             self._stream.flush()

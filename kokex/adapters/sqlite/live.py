@@ -17,6 +17,7 @@ import aiosqlite
 import msgspec
 
 from kokex.adapters.host.lock import FileLock
+from kokex.adapters.secrets.secret import redact
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
@@ -153,7 +154,8 @@ class LiveStore:
         ahead = iter(params)
         async with self._transaction:
             try:
-                for sql, params in batch:
+                for sql, told in batch:
+                    params = [[redact(each) if isinstance(each, str) else each for each in row] for row in told]
                     ahead = iter(params)
                     await self._database.executemany(sql, ahead)
                 await self._database.commit()

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from kokex.adapters.secrets.secret import mask
 from kokex.messages import AnyMessage, Message
 from kokex.ports import Input, Store
 
@@ -34,6 +35,7 @@ def recorder(store: Store) -> Callable[[int, int, str, str, int, Any], None]:
             body = encode((failed, Failed(value.kind, value.text) if failed else value))
         else:
             body = b"" if value is None else encode(value)
+        body = mask(body)
         if len(body) > LARGE:
             body = DEFLATED + zlib.compress(body, 1)
         store.append(Input(turn=turn, at=at, actor=actor, kind=kind, ref=ref, body=body))
