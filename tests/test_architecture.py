@@ -32,8 +32,8 @@ ROOMS: dict[str, str] = {
     "topology":      "msgspec actors kernel ports config messages",
     "simulation":    "anyio msgspec asyncio trio outcome numpy messages ports kernel market config brain strategies"
                      " present kronos.client paper actors topology adapters.sqlite adapters.host",
-    "research":      "msgspec numpy messages ports kernel market config brain strategies present kronos.client paper"
-                     " actors topology adapters.sqlite adapters.host simulation",
+    "research":      "msgspec numpy arch messages ports kernel market config brain strategies present kronos.client"
+                     " paper actors topology adapters.sqlite adapters.host simulation",
     "cli":           "anyio msgspec click rich messages ports kernel market config brain strategies present kronos"
                      " paper actors adapters topology simulation research",
     "__main__":      "cli",

@@ -36,8 +36,8 @@ def ewma(returns: Sequence[float], decay: float = DECAY) -> list[float]:
     return [math.sqrt(var) for var in path]
 
 
-def baseline(closes: Sequence[float], horizon: int, samples: int, chance: Uniform) -> Outlook:
-    """Quantiles of the next `horizon` closes over `samples` paths.
+def bootstrap(closes: Sequence[float], horizon: int, samples: int, chance: Uniform) -> tuple[list[list[float]], float]:
+    """Cumulative log returns over the next `horizon` steps, `samples` paths of them; and the volatility of now.
 
     `closes` oldest first, above zero. Raises ValueError for fewer than three closes, no step or no sample.
     """
@@ -47,7 +47,12 @@ def baseline(closes: Sequence[float], horizon: int, samples: int, chance: Unifor
     *before, now = ewma(returns)
     shocks = _shocks(returns, before, now)
     draw, count = chance.random, len(shocks)
-    paths = [list(accumulate([shocks[int(draw() * count)] for _ in range(horizon)])) for _ in range(samples)]
+    return [list(accumulate([shocks[int(draw() * count)] for _ in range(horizon)])) for _ in range(samples)], now
+
+
+def baseline(closes: Sequence[float], horizon: int, samples: int, chance: Uniform) -> Outlook:
+    """Quantiles of the next `horizon` closes over `samples` paths. Raises ValueError as `bootstrap` does."""
+    paths, now = bootstrap(closes, horizon, samples, chance)
     price = closes[-1]
     ends = [path[-1] for path in paths]
     return Outlook(

@@ -1,0 +1,77 @@
+"""`kokex evaluate forecast`: from files or the database, for people or programs."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kokex.adapters.host.csv import write_candles
+from kokex.cli import main
+from kokex.messages import Candle
+
+MINUTE = 60_000_000_000
+
+
+@pytest.fixture
+def candles(tmp_path: Path) -> Path:
+    import numpy as np
+
+    closes = 100 * np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.001, 400)))
+    rows = [Candle("X", i * MINUTE, c, c, c, c, 1.0) for i, c in enumerate(closes.round(4).tolist())]
+    write_candles(tmp_path / "X.csv.gz", rows)
+    return tmp_path / "X.csv.gz"
+
+
+def called(*words: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, ["evaluate", "forecast", *map(str, words)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+SMALL = ("--lookback", "60", "--horizon", "6", "--samples", "40")
+
+
+def test_json_is_one_document_and_the_same_for_the_same_seed(candles: Path) -> None:
+    words = ("--candles", candles, *SMALL, "--skip", "garch-t", "--json")
+    one, again = called(*words), called(*words)
+    assert one == again
+    document = json.loads(one[1])
+    assert document["absent"] == {}
+    assert {model["model"] for model in document["evaluation"]["models"]} == {"baseline", "ewma-t", "historical"}
+    assert document["evaluation"]["series"] == {"X": 56}
+
+
+def test_the_table_has_a_line_for_each_model_and_says_who_wins(candles: Path) -> None:
+    code, out, _ = called("--candles", candles, *SMALL)
+    assert code == 0
+    for name in ("baseline", "ewma-t", "historical", "garch-t"):
+        assert f"\n{name} " in out
+    assert "CRPS" in out.splitlines()[-1]
+
+
+def test_candles_on_record_give_what_their_file_gives(candles: Path, tmp_path: Path) -> None:
+    db = tmp_path / "kokex.db"
+    assert CliRunner().invoke(main, ["data", "import", str(candles), "--db", str(db)]).exit_code == 0
+    rest = (*SMALL, "--skip", "garch-t", "--json")
+    assert called("--db", db, *rest)[1] == called("--candles", candles, *rest)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ((), "either files (--candles F...), or a database (--db F)"),
+        (("--candles", "none.csv"), "none.csv: no such file"),
+        (("--candles", "none.csv", "--instrument", "X"), "with --candles leave them out"),
+        (("--db", "none.db"), "none.db: no such database"),
+        (("--candles", "{candles}", "--lookback", "500"), "400 candles, and no room for 500"),
+        (("--candles", "{candles}", "--skip", "arima"), "--skip arima: there are baseline"),
+        (("--candles", "{candles}", "--skip", "baseline"), "the others are compared with it"),
+    ],
+)
+def test_a_wrong_word_is_one_line_that_says_what_would_be_right(
+    candles: Path, words: tuple[str, ...], complaint: str
+) -> None:
+    code, out, error = called(*(word.format(candles=candles) for word in words))
+    assert code == 2
+    assert out == ""
+    assert complaint in error
