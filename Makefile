@@ -1,13 +1,17 @@
-# make run, test, check, bench, format, clean. The virtual environment is made, and refreshed when pyproject.toml changes.
+# make run, kronos, test, check, bench, format, clean. The virtual environment is made, and refreshed when pyproject.toml changes.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := run
-.PHONY: run test check bench format clean
+.PHONY: run kronos test check bench format clean
 
 run: $(VENV)/.installed
 	@$(BIN)/kokex run
+
+# The model of candles: torch and what it needs. On a machine without a GPU, see docs/kronos.md for the small build.
+kronos: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[kronos]'
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
