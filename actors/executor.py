@@ -24,6 +24,7 @@ from kokex.config import Executor as Settings
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import Failure
 from kokex.market.money import EXACT
+from kokex.market.positions import change
 from kokex.messages import (
     SETTLED,
     Alarm,
@@ -88,8 +89,7 @@ class OrderExecutor(Actor):
         for fill in await store.fills_after(account, last.last_fill if last else 0):
             if isinstance(fill, Fill):
                 sizes = held.setdefault(fill.plan, {})
-                signed = fill.size if fill.side == "buy" else -fill.size
-                sizes[fill.instrument] = EXACT.add(sizes.get(fill.instrument, ZERO), signed)
+                sizes[fill.instrument] = EXACT.add(sizes.get(fill.instrument, ZERO), change(fill))
         since_ns = self.reconciling.funded_since(last)
         return Loaded(
             at_ns=at_ns,
@@ -309,7 +309,7 @@ class OrderExecutor(Actor):
         fill = Fill(
             account=self.account, plan=order.plan, instrument=order.instrument, client_id=order.client_id,
             trade_id=report.trade_id, side=order.side, size=report.size, price=report.price, fee=report.fee,
-            liquidity=report.liquidity, filled_ns=report.filled_ns, decision=order.decision,  # type: ignore[arg-type]
+            base_fee=report.base_fee, liquidity=report.liquidity, filled_ns=report.filled_ns, decision=order.decision,  # type: ignore[arg-type]
         )  # fmt: skip
         number = self.emit(fill)
         self.reconciling.count(fill)

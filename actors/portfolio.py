@@ -12,9 +12,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kokex.kernel.actor import Actor
-from kokex.market.instruments import exact, quantity
+from kokex.market.instruments import closable, exact, quantity
 from kokex.market.money import EXACT
-from kokex.market.positions import apply_fill, cash_change, equity, flat, fund, mark
+from kokex.market.positions import apply_fill, cash_change, change, equity, flat, fund, mark
 from kokex.messages import Alarm, Fill, Funding, Instrument, Lifecycle, Mark, Portfolio, Position
 from kokex.ports import Store
 
@@ -51,8 +51,7 @@ class Book:
         if isinstance(event, Fill):
             after = apply_fill(before, event, instrument)
             sizes = self.held.setdefault(event.plan, {})
-            signed = event.size if event.side == "buy" else -event.size
-            sizes[event.instrument] = EXACT.add(sizes.get(event.instrument, Decimal(0)), signed)
+            sizes[event.instrument] = EXACT.add(sizes.get(event.instrument, Decimal(0)), change(event))
             if not sizes[event.instrument]:
                 del sizes[event.instrument]
         else:
@@ -60,6 +59,14 @@ class Book:
         self.cash = EXACT.add(self.cash, cash_change(before, after, instrument))
         self.positions[event.instrument] = after
         self.last_fill = event.id
+
+    def closable(self) -> dict[str, dict[str, Decimal]]:
+        """What each plan holds, but for coins that are too few to sell."""
+        held = {
+            plan: {symbol: size for symbol, size in sizes.items() if closable(self.instruments[symbol], size)}
+            for plan, sizes in self.held.items()
+        }
+        return {plan: sizes for plan, sizes in held.items() if sizes}
 
     def equity(self) -> Decimal:
         return equity(self.cash, self.positions.values(), self.instruments)
@@ -144,7 +151,7 @@ class PortfolioKeeper(Actor):
                 positions=tuple(book.positions.values()),
                 day_start_equity=self._day_start,
                 peak_equity=self._peak,
-                held={plan: dict(sizes) for plan, sizes in book.held.items() if sizes},
+                held=book.closable(),
                 day=day,
                 last_fill=book.last_fill,
             )

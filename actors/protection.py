@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, final
 
 from msgspec import Struct
 
-from kokex.market.instruments import safe_price
+from kokex.market.instruments import closable, safe_price
 from kokex.market.money import EXACT
+from kokex.market.positions import change
 from kokex.market.sizing import opposite
 from kokex.messages import Alarm, Fill, Mark, Order, OrderState, Side
 from kokex.ports import Entry
@@ -35,6 +36,7 @@ class Guard(Struct):
     plan: str
     instrument: str
     held: Decimal = ZERO  # signed
+    open: Decimal = ZERO  # what of it an order can close
     entry: Order | None = None  # the newest that filled
     trigger: Decimal | None = None
     tries: int = 0
@@ -57,13 +59,13 @@ class Protection:
         """What the store says is held, which entries it came by, and which stops were under way."""
         for plan, sizes in held.items():
             for instrument, size in sizes.items():
-                self._guard(plan, instrument).held = size
+                self._hold(self._guard(plan, instrument), size)
         for each in entries:
             order = each.approved.order
             assert order
             self._made[order.client_id] = each.guards
             guard = self._guard(order.plan, order.instrument)
-            if guard.held and (guard.held > 0) == (order.side == "buy"):
+            if guard.open and (guard.open > 0) == (order.side == "buy"):
                 self._take_up(guard, order, each.approved.stop)
         for order in unsettled:
             if _is_guard(order):
@@ -83,7 +85,7 @@ class Protection:
     def filled(self, order: Order, fill: Fill, stop: Decimal | None) -> None:
         """One of our orders traded."""
         guard = self._guard(order.plan, order.instrument)
-        guard.held = EXACT.add(guard.held, fill.size if fill.side == "buy" else -fill.size)
+        self._hold(guard, EXACT.add(guard.held, change(fill)))
         if not order.reduce_only and (guard.held > 0) == (order.side == "buy"):
             self._take_up(guard, order, stop)
         self._balance(guard)
@@ -115,7 +117,7 @@ class Protection:
                 executor.cancel(stop.client_id)
         guard.local = {key: stop for key, stop in guard.local.items() if _guards(stop, guard)}
         entry = guard.entry
-        if entry is None or guard.trigger is None or not guard.held or (guard.held > 0) != (entry.side == "buy"):
+        if entry is None or guard.trigger is None or not guard.open or (guard.open > 0) != (entry.side == "buy"):
             return
         cover = ZERO
         for client_id, stop in guard.stops.items():
@@ -123,10 +125,14 @@ class Protection:
                 cover += stop.size - work.filled
         for stop in guard.local.values():
             cover += stop.size
-        missing = abs(guard.held) - cover
-        if missing > 0:
+        instrument = executor.instruments[guard.instrument]
+        missing = abs(guard.open) - cover
+        if missing > 0 and (instrument.kind == "swap" or missing >= instrument.minimum):
             # A reduce-only order larger than the position does no harm; one below the minimum is refused.
-            self._place(guard, entry, max(missing, executor.instruments[guard.instrument].minimum), guard.trigger)
+            self._place(guard, entry, max(missing, instrument.minimum), guard.trigger)
+
+    def _hold(self, guard: Guard, size: Decimal) -> None:
+        guard.held, guard.open = size, closable(self._executor.instruments[guard.instrument], size)
 
     def _place(self, guard: Guard, entry: Order, size: Decimal, trigger: Decimal | None) -> None:
         """A stop at `trigger`, or without one an exit at the market."""
@@ -209,7 +215,7 @@ class Protection:
 
 def _guards(order: Order, guard: Guard) -> bool:
     """Whether the order would reduce what is held."""
-    return bool(guard.held) and (order.side == "sell") == (guard.held > 0)
+    return bool(guard.open) and (order.side == "sell") == (guard.open > 0)
 
 
 def _is_guard(order: Order) -> bool:

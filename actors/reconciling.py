@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, final
 
 from kokex.kernel.cell import Failure
 from kokex.market.money import EXACT
+from kokex.market.positions import change
 from kokex.messages import Fill, Funding, Portfolio
 from kokex.ports import FillReport, FundingReport, VenueState
 
@@ -115,8 +116,7 @@ class Reconciling:
     def count(self, fill: Fill) -> None:
         """A fill on record, until positions agreed."""
         if not self._executor.ready:
-            signed = fill.size if fill.side == "buy" else -fill.size
-            self._held[fill.instrument] = EXACT.add(self._held.get(fill.instrument, ZERO), signed)
+            self._held[fill.instrument] = EXACT.add(self._held.get(fill.instrument, ZERO), change(fill))
 
     def _compare(self) -> None:
         executor = self._executor

@@ -18,7 +18,7 @@ from msgspec import Struct
 from kokex.config import Plan, Risk
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
-from kokex.market.instruments import exact, is_tradable, notional, safe_price
+from kokex.market.instruments import closable, exact, floor_size, is_tradable, notional, safe_price
 from kokex.market.orders import client_id
 from kokex.market.sizing import Room, broken_limit, entry_size, half, opposite, percent_of, stop_distance
 from kokex.messages import (
@@ -249,7 +249,7 @@ class RiskKeeper(Actor):
             self._approve_entry(decision, instrument, self._portfolio)
 
     def _approve_exit(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> None:
-        held = self._held(decision, portfolio)
+        held = closable(instrument, self._held(decision, portfolio))
         if not held:
             raise Refusal("nothing_to_close", f"no position in {instrument.symbol}")
         side: Side = "sell" if held > 0 else "buy"
@@ -260,7 +260,7 @@ class RiskKeeper(Actor):
             raise Refusal("already_closing", "an order that closes it is under way")
         size = decision.size or (half(instrument, open_size) if decision.act == "reduce" else open_size)
         # A remainder below the venue's minimum is closed by the smallest order there is: it only reduces.
-        size = max(min(size, open_size), instrument.minimum)
+        size = max(floor_size(instrument, min(size, open_size)), instrument.minimum)
         self._say_yes(decision, self._order(decision, side, size, reduce_only=True))
 
     def _held(self, decision: Decision, portfolio: Portfolio) -> Decimal:

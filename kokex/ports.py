@@ -110,9 +110,10 @@ class FillReport(Struct, frozen=True, kw_only=True):
     side: str
     size: Decimal
     price: Decimal
-    fee: Decimal
+    fee: Decimal  # quote currency, positive when paid
     liquidity: str
     filled_ns: int
+    base_fee: Decimal = Decimal(0)  # see Fill
 
 
 class FundingReport(Struct, frozen=True, kw_only=True):

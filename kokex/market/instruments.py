@@ -33,6 +33,18 @@ def is_tradable(instrument: Instrument, size: Decimal) -> bool:
     return size >= instrument.minimum and not (instrument.lot and EXACT.remainder(size, instrument.lot))
 
 
+def closable(instrument: Instrument, held: Decimal) -> Decimal:
+    """What of a position an order can close, signed like it.
+
+    Fees in coins leave less than a lot, or than the venue trades: of those, none. A swap's orders only reduce, so a
+    remainder is closed by the smallest there is.
+    """
+    if instrument.kind == "swap":
+        return held
+    size = floor_size(instrument, held)
+    return size if abs(size) >= instrument.minimum else Decimal(0)
+
+
 def round_price(instrument: Instrument, price: Decimal, rounding: Rounding) -> Decimal:
     """The price on the tick grid. A tick of 0 means prices as written."""
     return _stepped(price, instrument.tick, _ROUNDING[rounding])

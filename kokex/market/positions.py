@@ -20,9 +20,20 @@ def flat(instrument: str) -> Position:
     return Position(instrument=instrument, size=_ZERO, cost=_ZERO)
 
 
+def change(fill: Fill) -> Decimal:
+    """What a fill adds to the size held, signed: of coins bought, those that the venue did not keep as its fee."""
+    if fill.side == "sell":
+        return -fill.size
+    return EXACT.subtract(fill.size, fill.base_fee) if fill.base_fee else fill.size
+
+
 def apply_fill(position: Position, fill: Fill, instrument: Instrument) -> Position:
-    """The position after a fill: opened, extended, reduced, closed or flipped."""
-    return trade(position, instrument, fill.side, fill.size, fill.price, fill.fee)
+    """The position after a fill: opened, extended, reduced, closed or flipped.
+
+    A fee in coins is booked as if all had been bought that is left, and the fee paid in quote currency for its worth:
+    the cash that flows is the same to the last digit, and the size is what the account has.
+    """
+    return trade(position, instrument, fill.side, abs(change(fill)), fill.price, fill.fee)
 
 
 def trade(

@@ -56,6 +56,7 @@ class Fill(Message, frozen=True, kw_only=True, gc=False, omit_defaults=False):
     size: Decimal  # venue unit
     price: Decimal
     fee: Decimal  # quote currency, positive when paid
+    base_fee: Decimal = Decimal(0)  # spot: what the venue kept of the coins that were bought; `fee` is its worth
     liquidity: Literal["maker", "taker"]
     filled_ns: int
     decision: int = 0

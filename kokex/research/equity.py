@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from kokex.market.instruments import exact, quantity
 from kokex.market.money import EXACT
+from kokex.market.positions import change
 from kokex.messages import Fill, Funding, Instrument
 from kokex.research.exact import decimals, scaled, scaled_prices
 from kokex.research.round_trips import in_order
@@ -166,7 +167,7 @@ def _runs(
         symbol = booking.instrument
         if symbol not in series or not series[symbol].closes:
             raise ValueError(f"{symbol} was traded but has no candles to mark it with")
-        traded = quantity(instruments[symbol], booking.size if booking.side == "buy" else -booking.size)
+        traded = quantity(instruments[symbol], change(booking))
         cash -= traded * booking.price + booking.fee
         held[symbol] = held.get(symbol, Decimal(0)) + traded
         if not held[symbol]:

@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from kokex.market.money import EXACT
-from kokex.market.positions import average_price, flat, fund, trade, unrealised
+from kokex.market.positions import average_price, change, flat, fund, trade, unrealised
 from kokex.messages import Fill, Funding, Instrument, Side
 from kokex.research.exact import plain
 
@@ -132,7 +132,7 @@ def round_trips(
 
 def _book(trip: _Trip, fill: Fill) -> Iterable[RoundTrip]:
     """Books a fill; yields the trip that it closed, if any."""
-    at, size, fee, held = fill.filled_ns, fill.size, fill.fee, trip.position.size
+    at, size, fee, held = fill.filled_ns, abs(change(fill)), fill.fee, trip.position.size
     if not held:
         trip.open(at)
     elif (held > 0) != (fill.side == "buy") and size >= abs(held):

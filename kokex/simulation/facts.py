@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, final
 
 from kokex.market.money import EXACT
+from kokex.market.positions import change
 from kokex.messages import (
     SETTLED,
     Alert,
@@ -88,5 +89,5 @@ class Facts:
     def _fill(self, fill: Fill) -> None:
         key = (fill.account, fill.instrument)
         self.fills.add((*key, fill.trade_id))
-        self.sizes[key] = EXACT.add(self.sizes.get(key, ZERO), fill.size if fill.side == "buy" else -fill.size)
+        self.sizes[key] = EXACT.add(self.sizes.get(key, ZERO), change(fill))
         self.fees[fill.account] = EXACT.add(self.fees.get(fill.account, ZERO), fill.fee)
