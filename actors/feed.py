@@ -57,6 +57,9 @@ class Feed(Actor):
 
     def on_candles(self, candles: Candles) -> None:
         expected, span_ns = self._expected, self._span_ns
+        if candles.passed:
+            for instrument in expected:
+                expected[instrument] += candles.passed * span_ns
         for row in candles.rows:
             if row.open_ns != expected[row.instrument]:
                 candles = self._in_order(candles)

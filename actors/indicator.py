@@ -6,7 +6,7 @@ leaves the band somebody asked to be told of. Answers Sample. Most candles end h
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import final
 
 from msgspec import Struct
@@ -34,36 +34,75 @@ def wants_forecast(plan: Plan) -> bool:
 
 @final
 class Unit:
-    """One plan's view of one instrument."""
+    """One plan's view of one instrument: takes candles in, and keeps what there is to tell."""
 
     __slots__ = (
-        "alight", "candles", "edges", "instrument", "last", "plan", "resampler", "signals", "strategies", "warm",
-        "watch",
+        "_looks", "alight", "candles", "edges", "instrument", "names", "news", "plan", "resampler", "seen", "signals",
+        "warm", "watch",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, instrument: str, edges: Edges | None, base_ns: int) -> None:
         self.plan = plan
         self.instrument = instrument
-        self.strategies = [(name, build(name, plan.parameters.get(name, {}))) for name in plan.brain.strategies]
-        self.signals: list[Signal | None] = [None] * len(self.strategies)
+        self.names = plan.brain.strategies
+        self._looks = [(i, build(name, plan.parameters.get(name, {})).update) for i, name in enumerate(self.names)]
+        self.signals: list[Signal | None] = [None] * len(self.names)
         self.edges = edges
         self.alight: set[str] = set()  # thresholds crossed and not yet released
         self.watch = Watch(edges) if edges else None
         self.resampler = Resampler(plan.timeframe_ns, base_ns) if plan.timeframe_ns != base_ns else None
         self.candles: deque[Candle] = deque(maxlen=plan.forecast.lookback if wants_forecast(plan) else 1)
-        self.last: Candle | None = None
+        self.news: list[tuple[Candle, Crossing]] = []
+        self.seen: Candle | None = None  # the market's last candle
         self.warm = False
+
+    def see(self, row: Candle) -> bool:
+        """Takes a closed candle of the market in. False when there is nothing to tell of it."""
+        self.seen = row
+        if self.resampler is None:
+            self._look(row)
+        else:
+            for larger in self.resampler.push(row):
+                self._look(larger)
+        return not self.warm or bool(self.news)
+
+    def _look(self, candle: Candle) -> None:
+        """One closed candle of the plan's timeframe."""
+        self.candles.append(candle)
+        if self.watch is not None:
+            for crossing in self.watch.update(candle):
+                self._cross(candle, crossing)
+        signals = self.signals
+        for index, update in self._looks:
+            signal = update(candle)
+            if signal is not signals[index]:
+                before, signals[index] = signals[index], signal
+                if signal is not None and before is not None and before.side != signal.side and self.warm:
+                    told = Crossing(self.names[index], "signal", signal.strength, float(signal.side), signal.reason)
+                    self.news.append((candle, told))
+
+    def _cross(self, candle: Candle, crossing: Crossing) -> None:
+        """What is significant enough is news, and the release of what was."""
+        assert self.edges
+        worth = crossing.source in self.alight if crossing.kind == "calm" else crossing.score >= self.edges.min_score
+        if crossing.kind == "calm":
+            self.alight.discard(crossing.source)
+        elif worth:
+            self.alight.add(crossing.source)
+        if worth and self.warm:
+            self.news.append((candle, crossing))
 
     def readings(self) -> Readings | None:
         """Where it stands; None before its first candle."""
-        if self.last is None:
+        if not self.candles:
             return None
-        signals = {name: s for (name, _), s in zip(self.strategies, self.signals, strict=True) if s is not None}
+        last = self.candles[-1]
+        signals = {name: s for name, s in zip(self.names, self.signals, strict=True) if s is not None}
         return Readings(
             plan=self.plan.name,
             instrument=self.instrument,
-            close_ns=self.last.open_ns + self.plan.timeframe_ns,
-            price=self.last.close,
+            close_ns=last.open_ns + self.plan.timeframe_ns,
+            price=last.close,
             values=self.watch.values() if self.watch and self.warm else {},
             signals=signals if self.warm else {},
         )
@@ -123,28 +162,29 @@ class Indicator(Actor):
             if self._learned and row.open_ns <= self._learned.get(instrument, -1):
                 continue  # it waited in the mailbox while this instance read it from the store
             for unit in self._units.get(instrument, ()):
-                if unit.resampler is None:
-                    self._see(unit, row)
-                else:
-                    for larger in unit.resampler.push(row):
-                        self._see(unit, larger)
+                if unit.seen is row or unit.see(row):
+                    self._tell(unit)
             if self._alarms and instrument in self._alarms:
                 self._sound(row)
 
-    def _see(self, unit: Unit, candle: Candle) -> None:
-        """One closed candle of the plan's timeframe."""
-        unit.last = candle
-        unit.candles.append(candle)
-        if unit.watch is not None:
-            for crossing in unit.watch.update(candle):
-                self._cross(unit, candle, crossing)
-        signals = unit.signals
-        for index, (name, strategy) in enumerate(unit.strategies):
-            signal = strategy.update(candle)
-            if signal is not signals[index]:
-                before, signals[index] = signals[index], signal
-                if signal is not None and before is not None and before.side != signal.side and unit.warm:
-                    self._signal(unit, candle, name, signal)
+    def scout(self, rows: Iterable[Candle]) -> bool:
+        """Takes an instant's candles in ahead of their message. False when that would lead to nothing.
+
+        Else the message must follow. So a backtest spares itself the messages of most candles.
+        """
+        for row in rows:
+            instrument = row.instrument
+            if self._alarms and instrument in self._alarms and self._alarming(row):
+                return True
+            for unit in self._units.get(instrument, ()):
+                if unit.see(row):
+                    return True
+        return False
+
+    def _tell(self, unit: Unit) -> None:
+        for candle, crossing in unit.news:
+            self._edge(unit, candle, crossing)
+        unit.news.clear()
         if not unit.warm and not self._learning:
             self._tell_when_warm(unit)
 
@@ -153,20 +193,6 @@ class Indicator(Actor):
             unit.warm = True
             if readings := unit.readings():
                 self.emit(readings)
-
-    def _cross(self, unit: Unit, candle: Candle, crossing: Crossing) -> None:
-        """Tells what is significant enough, and the release of what was."""
-        assert unit.edges
-        worth = crossing.source in unit.alight if crossing.kind == "calm" else crossing.score >= unit.edges.min_score
-        if crossing.kind == "calm":
-            unit.alight.discard(crossing.source)
-        elif worth:
-            unit.alight.add(crossing.source)
-        if worth and unit.warm:
-            self._edge(unit, candle, crossing)
-
-    def _signal(self, unit: Unit, candle: Candle, name: str, signal: Signal) -> None:
-        self._edge(unit, candle, Crossing(name, "signal", signal.strength, float(signal.side), signal.reason))
 
     def _edge(self, unit: Unit, candle: Candle, crossing: Crossing) -> None:
         self.emit(
@@ -194,20 +220,23 @@ class Indicator(Actor):
         if not of_instrument:
             del self._alarms[alarm.instrument]
 
+    def _alarming(self, row: Candle) -> list[Alarm]:
+        """The alarms whose band its close has left."""
+        return [each for each in self._alarms[row.instrument].values() if not each.low <= row.close <= each.high]
+
     def _sound(self, row: Candle) -> None:
         of_instrument = self._alarms[row.instrument]
-        for key, alarm in list(of_instrument.items()):
-            if not alarm.low <= row.close <= alarm.high:
-                del of_instrument[key]
-                self.emit(
-                    Mark(
-                        account=alarm.account,
-                        owner=alarm.owner,
-                        instrument=row.instrument,
-                        price=row.close,
-                        close_ns=row.open_ns + self._base_ns,
-                    )
+        for alarm in self._alarming(row):
+            del of_instrument[alarm.account, alarm.owner]
+            self.emit(
+                Mark(
+                    account=alarm.account,
+                    owner=alarm.owner,
+                    instrument=row.instrument,
+                    price=row.close,
+                    close_ns=row.open_ns + self._base_ns,
                 )
+            )
         if not of_instrument:
             del self._alarms[row.instrument]
 

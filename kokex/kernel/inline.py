@@ -4,10 +4,16 @@ A call is stepped at once and must not wait; its result comes after the latency 
 of a handler ends the run.
 """
 
+from collections.abc import Callable
 from typing import final
 
 from kokex.kernel.cell import Call, Cell, Failure
 from kokex.kernel.system import Source, System
+
+Skim = Callable[[int], tuple[int, int]]
+"""Lets pass what is next of the source, up to a time, as far as it would lead to nothing.
+
+Gives the number of messages that it would have been, and when the last would have been (0, 0: none)."""
 
 
 class InlineError(Exception):
@@ -18,8 +24,10 @@ class InlineError(Exception):
 class Inline:
     """Drives `system` through all that its source and its agenda hold."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, skim: Skim | None = None) -> None:
+        """`skim` spares the messages that would lead to nothing; numbers and times are as if they had been sent."""
         self._system = system
+        self._skim = skim
         system.driver = self
         system.parks = False
         system.starter.supervises = False
@@ -59,8 +67,17 @@ class Inline:
 
     def _run_market(self, source: Source, until_ns: int) -> None:
         """The same as `_step` again and again, while the market is what mostly happens: a backtest's inner loop."""
-        system, agenda = self._system, self._system.agenda
-        while (at := source.next_at()) is not None and at <= until_ns:
+        system, agenda, skim = self._system, self._system.agenda, self._skim
+        while True:
+            if skim:
+                due = system.due_at()
+                messages, at = skim(until_ns if due is None or due > until_ns else due)
+                if messages:
+                    system.now = at
+                    system.turn += messages
+                    system.emitted += messages
+            if (at := source.next_at()) is None or at > until_ns:
+                return
             system.cause = 0
             if agenda and (due := system.due_at()) is not None and due < at:
                 system.now = due

@@ -12,6 +12,7 @@ class Candles(Message, frozen=True, kw_only=True, gc=False):
     close_ns: int
     span_ns: int
     rows: tuple[Candle, ...]
+    passed: int = 0  # instants just before, each with a candle of every instrument, of which there was nothing to tell
 
 
 class Quote(Message, frozen=True, kw_only=True, gc=False):

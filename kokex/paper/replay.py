@@ -1,6 +1,6 @@
 """The replayed market: candles from columns in memory, instant by instant."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
 from itertools import groupby, repeat
 from operator import attrgetter
@@ -10,6 +10,8 @@ from kokex.messages import Candle, Instrument
 from kokex.paper.exchange import Exchange
 from kokex.paper.tape import FundingDue, Instant, Tape
 from kokex.ports import Post
+
+NOTHING: Instant = ()
 
 
 class Columns(NamedTuple):
@@ -51,6 +53,34 @@ class ReplayMarket(Tape):
 
     def history(self) -> Sequence[Candle]:
         return self._history
+
+    def skim(self, until_ns: int, scout: Callable[[Instant], bool]) -> tuple[int, int]:
+        """Lets the instants up to a time pass of which there is nothing to tell; how many, and when the last closed.
+
+        `scout` takes an instant in and says whether its message must follow. While an order works each is told, and
+        so is each that does not follow on the one before with a candle of every instrument: a gap is the feed's to see.
+        """
+        rows, following, span_ns, whole = self._rows, self._instants, self.span_ns, len(self.instruments)
+        latest_ns = until_ns - span_ns
+        if self._due is not None:
+            latest_ns = min(latest_ns, self._due.due_ns - 1 - span_ns)
+        open_ns = self._whole_ns
+        if self._busy or open_ns < 0:
+            return 0, 0
+        last: Instant = NOTHING
+        while open_ns <= latest_ns and len(rows) == whole and rows[0].open_ns == open_ns and not scout(rows):
+            last = rows
+            rows = next(following, NOTHING)
+            open_ns += span_ns
+        if not last:
+            return 0, 0
+        passed = (open_ns - self._whole_ns) // span_ns
+        for row in last:
+            self._marks[row.instrument] = row.close
+        self._passed += passed
+        self._whole_ns = open_ns
+        self._show(rows)
+        return passed, open_ns
 
 
 def _instants(columns: Mapping[str, Columns]) -> Iterator[Instant]:

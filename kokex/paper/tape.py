@@ -58,6 +58,8 @@ class Tape:
         self._opened = False  # the open of this instant is past
         self._rows: Instant = ()
         self._close_ns: int | None = None
+        self._passed = 0  # instants since the last that was told of
+        self._whole_ns = -1  # when that closed, if it had a candle of every instrument
         self._advance()
 
     def history(self) -> Sequence[Candle]:
@@ -95,7 +97,9 @@ class Tape:
             marks[row.instrument] = row.close
         if self._due is not None:
             self._fund(close_ns)
-        self._post("feed", Candles(close_ns=close_ns, span_ns=self.span_ns, rows=rows))
+        self._post("feed", Candles(close_ns=close_ns, span_ns=self.span_ns, rows=rows, passed=self._passed))
+        self._passed = 0
+        self._whole_ns = close_ns if len(rows) == len(self.instruments) else -1
         self._advance()
 
     def _fund(self, close_ns: int) -> None:
@@ -106,6 +110,10 @@ class Tape:
             self._due = next(self._funding, None)
 
     def _advance(self) -> None:
+        self._show(next(self._instants, ()))
+
+    def _show(self, rows: Instant) -> None:
+        """These candles are the next to close."""
         self._opened = False
-        self._rows = next(self._instants, ())
-        self._close_ns = self._rows[0].open_ns + self.span_ns if self._rows else None
+        self._rows = rows
+        self._close_ns = rows[0].open_ns + self.span_ns if rows else None

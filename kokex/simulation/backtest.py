@@ -10,10 +10,11 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from msgspec.structs import replace
 
+from actors.indicator import Indicator
 from kokex.adapters.host.chance import Random
 from kokex.adapters.host.csv import CandleColumns, Progress, read_candles
 from kokex.adapters.sqlite import queries
@@ -30,6 +31,7 @@ from kokex.topology import Ports, Variant, build
 
 BATCH = 4_000  # journal rows between two writes
 STEPS = 100  # of the progress that is told
+MESSAGES = 2  # of an instant's candles: to the feed, and on to the indicator
 
 # Only a strategy's signal wakes the brain: no timed cycle, no forecast that nobody reads.
 SIGNALS_ONLY = Mode(kind="adaptive", long_s=0.0)
@@ -118,6 +120,18 @@ def assemble(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> tu
     return system, market
 
 
+def driver_of(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> Inline:
+    """What drives a backtest, not yet started. Of a candle that leads to nothing no actor hears."""
+    system, market = assemble(setup, store, hooks)
+
+    def skim(until_ns: int) -> tuple[int, int]:
+        indicator = cast(Indicator, system.cells["indicator"].actor)
+        passed, at = market.skim(until_ns, indicator.scout)
+        return MESSAGES * passed, at
+
+    return Inline(system, skim)
+
+
 def load(paths: Sequence[Path], progress: Progress) -> tuple[list[CandleColumns], float]:
     """The candles of some files, and how many seconds that took. Raises CsvError."""
     began = time.perf_counter()
@@ -129,8 +143,7 @@ def load(paths: Sequence[Path], progress: Progress) -> tuple[list[CandleColumns]
 
 def run(setup: Setup, store: DirectStore, progress: Progress | None = None) -> Outcome:
     """Runs to the end of the candles. Raises what an actor raises."""
-    system, _ = assemble(setup, store)
-    driver = Inline(system)
+    driver = driver_of(setup, store)
     driver.start()
     gc.freeze()  # or each full collection would walk through all the columns of candles again
     wall, cpu = time.perf_counter(), time.process_time()

@@ -1,12 +1,14 @@
 """One graph, any driver: the calm schedule on trio and the inline driver make the same journal."""
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from kokex.adapters.host.csv import CandleColumns, read_candles
 from kokex.adapters.sqlite import tables
@@ -16,10 +18,12 @@ from kokex.kernel.inline import Inline
 from kokex.kernel.tasks import Tasks
 from kokex.market.instruments import from_csv
 from kokex.paper.matching import Rules
-from kokex.simulation.backtest import NO_FORECAST, SIGNALS_ONLY, Setup, assemble
+from kokex.paper.replay import ReplayMarket
+from kokex.simulation.backtest import NO_FORECAST, SIGNALS_ONLY, Setup, assemble, driver_of
 from kokex.simulation.virtual_time import run_asyncio, run_trio
 
 CANDLES = Path(__file__).parents[3] / "shared/data/candles"
+MINUTE = 60_000_000_000
 TABLES = ("journal", "decisions", "verdicts", "orders", "fills", "portfolios")
 
 
@@ -65,9 +69,9 @@ def journal(setup: Setup, store: DirectStore) -> dict[str, list[tuple[object, ..
     return found
 
 
-def inline(setup: Setup) -> dict[str, list[tuple[object, ...]]]:
+def inline(setup: Setup, *, skims: bool = True) -> dict[str, list[tuple[object, ...]]]:
     store = memory()
-    driver = Inline(assemble(setup, store)[0])
+    driver = driver_of(setup, store) if skims else Inline(assemble(setup, store)[0])
     driver.start()
     driver.run(setup.end_ns)
     return journal(setup, store)
@@ -85,6 +89,48 @@ def on_a_loop(setup: Setup, run: Callable[..., None]) -> dict[str, list[tuple[ob
 
     run(main, start_ns=setup.start_ns)
     return journal(setup, store)
+
+
+def walk(instrument: str, seed: int, missing: Sequence[int] = ()) -> CandleColumns:
+    """A day and a half of one-minute candles, but for some."""
+    chance, price = random.Random(seed), 100.0
+    rows: list[tuple[int, float, float, float, float, float]] = []
+    for number in range(2_000):
+        close = round(price * (1 + chance.gauss(0, 0.001)), 2)
+        extremes = max(price, close) + 0.02, min(price, close) - 0.02
+        rows.append((number * MINUTE, price, *extremes, close, chance.uniform(50, 500)))
+        price = close
+    return CandleColumns(
+        instrument, MINUTE, *map(list, zip(*(r for i, r in enumerate(rows) if i not in missing), strict=True))
+    )
+
+
+@pytest.mark.parametrize("watch", [True, False])
+@pytest.mark.parametrize("sized", [True, False])
+@pytest.mark.parametrize("timeframe", [1, 5])
+@pytest.mark.parametrize("missing", [(), (0, 1, 500, 501, 777, 1999)])
+def test_candles_that_pass_unheard_would_have_changed_nothing(
+    monkeypatch: pytest.MonkeyPatch, missing: Sequence[int], timeframe: int, sized: bool, watch: bool
+) -> None:
+    passed: list[int] = []
+
+    def skim(market: ReplayMarket, until_ns: int, scout: Any, real: Any = ReplayMarket.skim) -> tuple[int, int]:
+        count, at = real(market, until_ns, scout)
+        passed.append(count)
+        return count, at
+
+    monkeypatch.setattr(ReplayMarket, "skim", skim)
+    candles = (walk("AAA-USDT", 1), walk("BBB-USDT", 2, missing))
+    setup = setup_of(candles, latency_ms=250, sized=sized)._replace(watch=watch)
+    plan = replace(setup.plans[0], timeframe_ns=timeframe * MINUTE, risk=Risk(risk_per_trade_pct=0.5))
+    setup = setup._replace(plans=(plan,))
+    told = inline(setup, skims=False)
+    assert not passed
+    assert len(told["fills"]) > 10
+    heard = inline(setup)
+    assert sum(passed) > 100
+    for table in TABLES:
+        assert heard[table] == told[table], table
 
 
 @pytest.mark.skipif(not CANDLES.is_dir(), reason="the shared candles are not here")
