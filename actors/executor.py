@@ -242,7 +242,7 @@ class OrderExecutor(Actor):
             return
         work.asking = True
         self.call(
-            self.venue.lookup, work.order.instrument, client_id,
+            self.venue.lookup, work.order,
             returns=OrderReport | None, then=partial(self._found, client_id, self.now),
             timeout_s=self.settings.timeout_s, latency_ns=self.venue.latency_ns,
         )  # fmt: skip
@@ -391,7 +391,7 @@ class OrderExecutor(Actor):
     def _send_cancel(self, order: Order) -> None:
         if order.client_id in self.work:
             self.call(
-                self.venue.cancel, order.instrument, order.client_id,
+                self.venue.cancel, order,
                 returns=OrderReport, then=partial(self._cancelled, order.client_id), timeout_s=self.settings.timeout_s,
                 latency_ns=self.venue.latency_ns,
             )  # fmt: skip

@@ -99,6 +99,7 @@ class OrderReport(Struct, frozen=True, kw_only=True):
     state: OrderState
     filled: Decimal = Decimal(0)
     reason: str = ""
+    order: Order | None = None  # where it may be one that nobody here knows: what it takes to cancel it
 
 
 class FillReport(Struct, frozen=True, kw_only=True):
@@ -144,8 +145,8 @@ class Venue(Protocol):
     up: bool  # whether its private stream delivers; a Link message tells when that changes
 
     async def place(self, order: Order) -> OrderReport: ...
-    async def cancel(self, instrument: str, client_id: str) -> OrderReport: ...
-    async def lookup(self, instrument: str, client_id: str) -> OrderReport | None:
+    async def cancel(self, order: Order) -> OrderReport: ...
+    async def lookup(self, order: Order) -> OrderReport | None:
         """None: the venue knows no such order, now."""
         ...
 

@@ -153,6 +153,10 @@ def build(
     known = {each.symbol: each for each in instruments}
     by_name = {plan.name: plan for plan in plans}
     cash = {account.name: account.cash for account in accounts}
+    leverage = {
+        account.name: Decimal(str(config.paper.leverage if account.venue.kind == "paper" else account.venue.leverage))
+        for account in accounts
+    }
     store, console = ports.store, ports.console
     system: System
 
@@ -166,7 +170,7 @@ def build(
     def risk(account: str) -> RiskKeeper:
         return RiskKeeper(
             account, config.risk, by_name, known, store,
-            leverage=Decimal(str(config.paper.leverage)), fixed_size=how.fixed_size,
+            leverage=leverage[account], fixed_size=how.fixed_size,
             forgetful="breaker_in_memory" in how.bugs,
         )  # fmt: skip
 

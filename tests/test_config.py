@@ -96,8 +96,20 @@ MISTAKES = [
         "[market]\nsource = 'okx'",
         'config.toml:2: market.source: "okx" is not yet supported; must be simulated or replay',
     ),
-    ("[venue]\nkind = 'kis'", 'config.toml:2: venue.kind: "kis" is not yet supported; must be paper'),
-    ("[venue]\nenvironment = 'live'", 'config.toml:2: venue.environment: "live" is not yet supported; must be paper'),
+    ("[venue]\nkind = 'kis'", 'config.toml:2: venue.kind: "kis" is not yet supported; must be paper or okx'),
+    ("[venue]\nenvironment = 'live'", 'config.toml:2: venue.environment: "live" needs kind = "okx"'),
+    (
+        "[venue]\nkind = 'okx'",
+        'config.toml:1: venue.environment: an account at OKX is "demo" or "live"; paper money needs kind = "paper"',
+    ),
+    (
+        "[venue]\nkind = 'okx'\nenvironment = 'live'",
+        'config.toml:3: venue.environment: "live" is real money: set allow_live = true too, if that is what you want',
+    ),
+    (
+        "[venue]\nkind = 'okx'\nenvironment = 'demo'",
+        'config.toml: market.source: "simulated": an account at OKX needs the market of OKX, "okx"',
+    ),
     ("[brain]\nkind = 'llm'", 'config.toml:2: brain.kind: "llm" is not yet supported; must be rules'),
     # contradictions
     ("[mode]\nlong_s = 60\nshort_s = 90", "config.toml:3: mode.short_s: 90 is longer than long_s; must be at most 60"),

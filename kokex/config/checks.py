@@ -17,8 +17,7 @@ def contradictions(config: Config) -> Iterator[tuple[Key, str]]:
         yield ("market", "instruments"), "needs at least one instrument"
     key = ("market", "candles" if market.source == "replay" else "instruments")
     yield from ((key, f"{name} is given twice") for name in _repeated(market.symbols))
-    if "@" in config.venue.proxy:
-        yield ("venue", "proxy"), "a password does not belong in this file; leave it out and set HTTPS_PROXY instead"
+    yield from _venues(config)
     yield from _edges(config)
 
     accounts = [account.name for account in config.resolved_accounts()]
@@ -33,6 +32,25 @@ def contradictions(config: Config) -> Iterator[tuple[Key, str]]:
                 f'no account "{plan.account}"; there is {", ".join(accounts)}',
             )
         yield from _plan(at, plan, config)
+
+
+def _venues(config: Config) -> Iterator[tuple[Key, str]]:
+    for index, account in enumerate(config.resolved_accounts()):
+        venue, at = account.venue, ("accounts", str(index), "venue") if config.accounts else ("venue",)
+        if "@" in venue.proxy:
+            yield (*at, "proxy"), "a password does not belong in this file; leave it out and set HTTPS_PROXY instead"
+        if venue.kind == "paper":
+            if venue.environment != "paper":
+                yield (*at, "environment"), f'"{venue.environment}" needs kind = "okx"'
+            continue
+        if venue.environment == "paper":
+            yield (*at, "environment"), 'an account at OKX is "demo" or "live"; paper money needs kind = "paper"'
+        if venue.environment == "live" and not venue.allow_live:
+            yield (*at, "environment"), '"live" is real money: set allow_live = true too, if that is what you want'
+        if str(config.market.source) != "okx":
+            yield ("market", "source"), f'"{config.market.source}": an account at OKX needs the market of OKX, "okx"'
+        if config.market.speed != 1:
+            yield ("market", "speed"), f"{config.market.speed:g}: an exchange's clock runs at 1"
 
 
 def _mode(at: Key, mode: Mode) -> Iterator[tuple[Key, str]]:

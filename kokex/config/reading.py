@@ -28,6 +28,7 @@ DEFAULT_FILE = Path("config.toml")
 PREFIX = "KOKEX__"
 SECRETS = frozenset({"key", "secret", "passphrase", "token", "api_key"})  # what the last part of a secret's name may be
 LATER = frozenset({"llm", "telegram", "forecast.model", "forecast.tokenizer"})
+TOLD = frozenset({"listed"})  # by the venue, not by the file
 INHERITED = ("mode", "brain", "forecast", "risk")  # tables a plan may override key by key
 
 Table = dict[str, object]
@@ -142,6 +143,10 @@ def _inherit(tables: Table) -> None:
         purse = {own: paper[name] for own, name in (("cash", "cash"), ("kind", "account_kind")) if name in paper}
         for account in _tables(tables.get("accounts")):
             account.update(purse | account)
+    for account in _tables(tables.get("accounts")):
+        common, own = tables.get("venue"), account.get("venue", {})
+        if _is_table(common) and _is_table(own):
+            account["venue"] = common | own
 
 
 def _is_table(value: object) -> TypeGuard[Table]:
@@ -185,7 +190,7 @@ def _read(shape: object, value: object, key: Key, default: object = NODEFAULT) -
 
 
 def _read_struct(shape: type[Struct], value: object, key: Key) -> Struct:
-    fields = {field.name: field for field in msgspec.structs.fields(shape)}
+    fields = {field.name: field for field in msgspec.structs.fields(shape) if field.name not in TOLD}
     table = _table(value, key)
     for name in table:
         if name not in fields:

@@ -192,11 +192,12 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Account(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[accounts]]`: a purse of its own at the venue. What it leaves out comes from [paper]."""
+    """`[[accounts]]`: a purse of its own. What it leaves out comes from [paper] and [venue]."""
 
     name: Name
-    cash: Cash = Decimal(100_000)
+    cash: Cash = Decimal(100_000)  # of a paper account
     kind: AccountKind = "margin"
+    venue: Venue = Venue()
 
 
 class PlanTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -249,13 +250,18 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strategies: Parameters = {}
     accounts: tuple[Account, ...] = ()
     plans: tuple[PlanTable, ...] = ()
+    listed: tuple[Instrument, ...] = ()  # not of the file: what the venue told at the start
 
     def resolved_accounts(self) -> tuple[Account, ...]:
         """The accounts there are: without [[accounts]] one, "main"."""
-        return self.accounts or (Account(name="main", cash=self.paper.cash, kind=self.paper.account_kind),)
+        return self.accounts or (
+            Account(name="main", cash=self.paper.cash, kind=self.paper.account_kind, venue=self.venue),
+        )
 
     def resolved_instruments(self) -> tuple[Instrument, ...]:
-        """What is traded: known symbols, or one for each replayed file. Raises UnknownInstrument."""
+        """What is traded: as the venue lists it, known, or one for each replayed file. Raises UnknownInstrument."""
+        if self.listed:
+            return self.listed
         known = from_csv if self.market.source == "replay" else parse_symbol
         return tuple(known(symbol) for symbol in self.market.symbols)
 

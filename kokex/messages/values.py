@@ -75,6 +75,7 @@ class Order(Struct, frozen=True, kw_only=True, gc=False):
     reduce_only: bool = False
     decision: int = 0  # id of the Decision it serves
     expires_ns: int = 0  # the venue must not accept the request later than this; 0: no deadline
+    attached: "Order | None" = None  # the protective stop that the venue makes the moment this one is filled
 
 
 class Position(Struct, frozen=True, kw_only=True, gc=False):

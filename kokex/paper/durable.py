@@ -35,8 +35,8 @@ class DurablePaperVenue(PaperVenue):
     async def place(self, order: Order) -> OrderReport:
         return await self._acknowledged(await super().place(order))
 
-    async def cancel(self, instrument: str, client_id: str) -> OrderReport:
-        return await self._acknowledged(await super().cancel(instrument, client_id))
+    async def cancel(self, order: Order) -> OrderReport:
+        return await self._acknowledged(await super().cancel(order))
 
     async def _acknowledged(self, report: OrderReport) -> OrderReport:
         try:

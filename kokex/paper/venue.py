@@ -18,11 +18,11 @@ class PaperVenue:
     async def place(self, order: Order) -> OrderReport:
         return self._exchange.place(self._account, order)
 
-    async def cancel(self, instrument: str, client_id: str) -> OrderReport:
-        return self._exchange.cancel(self._account, instrument, client_id)
+    async def cancel(self, order: Order) -> OrderReport:
+        return self._exchange.cancel(self._account, order.instrument, order.client_id)
 
-    async def lookup(self, instrument: str, client_id: str) -> OrderReport | None:
-        return self._exchange.lookup(self._account, client_id)
+    async def lookup(self, order: Order) -> OrderReport | None:
+        return self._exchange.lookup(self._account, order.client_id)
 
     async def fills(self, since_ns: int) -> list[FillReport]:
         return self._exchange.fills(self._account, since_ns)

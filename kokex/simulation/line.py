@@ -67,11 +67,11 @@ class Line:
 
         return await self._request(execute, may_refuse=True)
 
-    async def cancel(self, instrument: str, client_id: str) -> OrderReport:
-        return await self._request(lambda: self._exchange.cancel(self._account, instrument, client_id))
+    async def cancel(self, order: Order) -> OrderReport:
+        return await self._request(lambda: self._exchange.cancel(self._account, order.instrument, order.client_id))
 
-    async def lookup(self, instrument: str, client_id: str) -> OrderReport | None:
-        return await self._request(lambda: self._exchange.lookup(self._account, client_id))
+    async def lookup(self, order: Order) -> OrderReport | None:
+        return await self._request(lambda: self._exchange.lookup(self._account, order.client_id))
 
     async def fills(self, since_ns: int) -> list[FillReport]:
         return await self._request(lambda: self._exchange.fills(self._account, since_ns))

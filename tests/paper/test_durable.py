@@ -56,7 +56,7 @@ def test_an_order_is_acknowledged_once_it_is_on_disk() -> None:
     desk = DurableDesk()
     report = asyncio.run(desk.venue.place(order("a")))
     assert (report.state, desk.store.commits) == ("working", 1)
-    asyncio.run(desk.venue.cancel("ABC-USDT-SWAP", "a"))
+    asyncio.run(desk.venue.cancel(order("a")))
     assert desk.store.commits == 2
     assert all(isinstance(row, Saved) and row.key == key("main") for row in desk.store.rows)
 

@@ -240,8 +240,8 @@ def test_the_venue_never_waits() -> None:
         return done.value.value
 
     assert step(venue.place(order())) == OrderReport(client_id="a", state="working")
-    assert step(venue.lookup(SWAP.symbol, "a")).state == "working"
+    assert step(venue.lookup(order())).state == "working"
     assert step(venue.state()).open_orders == (OrderReport(client_id="a", state="working"),)
-    assert step(venue.cancel(SWAP.symbol, "a")).state == "cancelled"
+    assert step(venue.cancel(order())).state == "cancelled"
     assert step(venue.fills(0)) == []
     assert venue.latency_ns == 3

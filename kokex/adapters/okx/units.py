@@ -16,6 +16,8 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
+from kokex.adapters.okx.wire import number
+from kokex.adapters.okx.wire.market import Instrument as Listed
 from kokex.market.instruments import floor_size, round_price
 from kokex.market.money import EXACT
 from kokex.messages import Instrument, Order, Side
@@ -93,3 +95,26 @@ def charged(instrument: Instrument, side: Side, fee: Decimal, currency: str, pri
     if currency == instrument.base and side == "buy" and instrument.kind == "spot":
         return Charged(EXACT.multiply(paid, price), paid)
     raise ValueError(f"a fee in {currency} for a {side} of {instrument.symbol}")
+
+
+def instrument_of(row: Listed) -> Instrument | None:
+    """An instrument as OKX lists it; None for what KOKEX does not trade (inverse, another settlement, not live)."""
+    if row.state != "live":
+        return None
+    if row.inst_type == "SPOT":
+        return _instrument(row, "spot", row.base_ccy or "", row.quote_ccy or "", Decimal(1))
+    if row.inst_type != "SWAP" or row.ct_type != "linear" or row.settle_ccy != "USDT":
+        return None
+    value = EXACT.multiply(number(row.ct_val, ZERO), number(row.ct_mult, Decimal(1)))
+    return _instrument(row, "swap", row.ct_val_ccy or row.inst_id.partition("-")[0], "USDT", value)
+
+
+def _instrument(row: Listed, kind: Literal["spot", "swap"], base: str, quote: str, value: Decimal) -> Instrument:
+    """Raises ValueError for one without a tick, a lot or a value."""
+    tick, lot = number(row.tick_sz, ZERO), number(row.lot_sz, ZERO)
+    if tick <= 0 or lot <= 0 or value <= 0:
+        raise ValueError(f"{row.inst_id}: tick {tick}, lot {lot}, contract value {value}")
+    return Instrument(
+        symbol=row.inst_id, kind=kind, base=base, quote=quote, tick=tick, lot=lot,
+        minimum=number(row.min_sz, lot), contract_value=value,
+    )  # fmt: skip
