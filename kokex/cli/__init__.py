@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backtest":  ("backtest",  "The same graph over files of candles, with a report."),
     "evaluate":  ("evaluate",  "How good forecasts were, against what came."),
     "data":      ("data",      "Candles in and out, gaps found and filled."),
+    "exchange":  ("exchange",  "A paper exchange that speaks OKX, to practise on."),
     "replay":    ("replay",    "A recorded session once more, compared with the record."),
     "simulate":  ("simulate",  "Days of trading under faults, seed by seed."),
     "secrets":   ("secrets",   "Keys and tokens, encrypted at rest."),

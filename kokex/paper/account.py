@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from itertools import islice
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from kokex.market.instruments import exact, notional
 from kokex.market.money import EXACT
 from kokex.market.positions import apply_fill, cash_change, flat, unrealised
 from kokex.market.positions import fund as funded
-from kokex.messages import Fill, Instrument, OrderState, Position, Side
+from kokex.messages import Fill, Instrument, Order, OrderState, Position, Side
 from kokex.paper.matching import TRIGGERED, ZERO, Rules, Working
 from kokex.ports import FillReport, FundingReport, OrderReport
 
@@ -20,6 +20,7 @@ KEPT = 1000  # settled orders, fills, and funding payments that an account remem
 SAVED = 50  # of these, the newest go into a snapshot: whoever takes an account up again has all but the last few
 
 AccountKind = Literal["cash", "margin"]
+Liquidity = Literal["maker", "taker"]
 
 
 class Account(Struct, eq=False):
@@ -41,10 +42,10 @@ class Account(Struct, eq=False):
     def may_short(self, instrument: Instrument) -> bool:
         return self.kind == "margin" and instrument.kind == "swap"
 
-    def reducible(self, instrument: str, side: Side) -> Decimal:
-        """How much an order of this side can reduce the position by."""
-        size = self.position(instrument).size
-        return max(ZERO, -size if side == "buy" else size)
+    def reducible(self, order: Order) -> Decimal:
+        """How much an order can reduce its position by."""
+        size = self.position(order.instrument).size
+        return max(ZERO, -size if order.side == "buy" else size)
 
     def book(self, fill: Fill, instrument: Instrument) -> None:
         """Takes a fill into positions, cash and the list of fills."""
@@ -97,8 +98,18 @@ class Account(Struct, eq=False):
         return OrderReport(client_id=client_id, state="partial" if working.filled else "working", filled=working.filled)
 
 
+class Means(Protocol):
+    """What a trade costs an account, and whether it has that."""
+
+    def lack(self, account: Account, order: Order, size: Decimal, price: Decimal, *, beside_orders: bool) -> str:
+        """What is missing to trade `size` at `price`; empty: nothing. `beside_orders`: they hold something."""
+        ...
+
+    def fee(self, order: Order, size: Decimal, price: Decimal, liquidity: Liquidity) -> Decimal: ...
+
+
 class Funds:
-    """What an account can afford, at the last known prices.
+    """What a plain account can afford, at the last known prices: `Means`, all in the quote currency.
 
     `marks` is shared with the exchange, which keeps it up to date.
     """
@@ -107,6 +118,19 @@ class Funds:
         self._instruments = instruments
         self._marks = marks
         self._rules = rules
+
+    def lack(self, account: Account, order: Order, size: Decimal, price: Decimal, *, beside_orders: bool) -> str:
+        needed = self.needed(account, order.instrument, order.side, size, price)
+        if not needed:  # whoever is under water may still close
+            return ""
+        free = self.available(account)
+        if beside_orders:
+            free = EXACT.subtract(free, self.reserved(account))
+        return f"needs {needed:f}, available are {free:f}" if needed > free else ""
+
+    def fee(self, order: Order, size: Decimal, price: Decimal, liquidity: Liquidity) -> Decimal:
+        rate = self._rules.maker_fee if liquidity == "maker" else self._rules.taker_fee
+        return EXACT.multiply(notional(self._instruments[order.instrument], size, price), rate)
 
     def available(self, account: Account) -> Decimal:
         """Cash, and the profit of swap positions, less the margin they hold."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from kokex.market.instruments import exact, is_tradable, notional, round_price, size_of
 from kokex.market.money import EXACT
 from kokex.market.positions import mark
 from kokex.messages import Book, Candle, Fill, Funding, Instrument, Message, Order, OrderState, OrderUpdate, Side
-from kokex.paper.account import Account, AccountKind, Funds
+from kokex.paper.account import Account, AccountKind, Funds, Means
 from kokex.paper.matching import (
     RESTING,
     TRIGGERED,
@@ -52,6 +53,7 @@ class Exchange:
         self._post = post
         self._funds = Funds(self._instruments, self.marks, rules)
         self._accounts: dict[str, Account] = {}
+        self._means: dict[str, Means] = {}
         self._queues: dict[str, list[Queued]] = {symbol: [] for symbol in self._instruments}  # as they are matched
         self._left: dict[str, dict[str, list[Decimal]]] = {}  # by instrument and account: its share of the open candle
         self._touched: dict[str, list[Message]] = {}  # accounts that this step changed, and what to tell them
@@ -62,7 +64,12 @@ class Exchange:
         """Raises ValueError when it is open already."""
         if account in self._accounts:
             raise ValueError(f"account {account!r} is open already")
-        self._accounts[account] = Account(account, kind, cash)
+        self.admit(Account(account, kind, cash), self._funds)
+
+    def admit(self, account: Account, means: Means) -> None:
+        """Opens an account that keeps other books, or pays otherwise, than the plain ones."""
+        self._accounts[account.name] = account
+        self._means[account.name] = means
 
     def snapshot(self, account: str) -> bytes:
         """All that is needed to take an account up again; of settled orders, fills and fundings only the last."""
@@ -84,7 +91,7 @@ class Exchange:
         if account in self._accounts:
             for working in tuple(self._accounts[account].working.values()):
                 self._unqueue(self._accounts[account], working)
-        self._accounts[account] = restored
+        self.admit(restored, self._funds)
         for working in restored.working.values():
             self._enqueue(restored, working)
 
@@ -128,7 +135,7 @@ class Exchange:
         if order.expires_ns and now > order.expires_ns:
             raise Rejected("expired", "the request came after its deadline")
         self._check_form(order)
-        self._check_means(books, order)
+        self._check_means(books, order, order.size)
         level = order.trigger if order.kind in TRIGGERED else order.price
         working = Working(order, now, float(level or 0))
         books.working[order.client_id] = working
@@ -148,6 +155,28 @@ class Exchange:
         report = books.settle(client_id, "cancelled", "by its owner")
         self.changed(account)
         return report
+
+    def amend(self, account: str, client_id: str, size: Decimal, price: Decimal | None) -> OrderReport:
+        """Another size (what is filled included) and limit price. Raises Rejected: it then stands as it stood."""
+        books = self._accounts[account]
+        working = books.working.get(client_id)
+        if working is None:
+            raise Rejected("unknown_order", f"no order {client_id} works")
+        order = replace(working.order, size=size, price=price, expires_ns=0)
+        self._check_form(order)
+        if size <= working.filled:
+            raise Rejected("below_minimum", f"size {size}, of which {working.filled} is filled")
+        del books.working[client_id]
+        try:
+            self._check_means(books, order, size - working.filled)
+        except Rejected:
+            books.working[client_id] = working
+            raise
+        self._unqueue(books, working)
+        books.working[client_id] = Working(order, self._now(), float(price or 0), filled=working.filled)
+        self._enqueue(books, books.working[client_id])
+        self.changed(account)
+        return OrderReport(client_id=client_id, state="partial" if working.filled else "working", filled=working.filled)
 
     def _check_form(self, order: Order) -> None:
         """What is wrong with an order by itself."""
@@ -174,17 +203,17 @@ class Exchange:
             if round_price(instrument, price, "nearest") != price:
                 raise Rejected("bad_tick", f"price {price} is no multiple of the tick {instrument.tick}")
 
-    def _check_means(self, books: Account, order: Order) -> None:
-        """What the account lacks for an order."""
+    def _check_means(self, books: Account, order: Order, size: Decimal) -> None:
+        """What the account lacks to trade `size` of an order."""
         instrument = self._instruments[order.instrument]
-        reducible = books.reducible(order.instrument, order.side)
+        reducible = books.reducible(order)
         if order.reduce_only:
             if not reducible:
                 raise Rejected("nothing_to_reduce", f"no position that a {order.side} reduces")
             return
-        if order.side == "sell" and not books.may_short(instrument) and order.size > reducible:
+        if order.side == "sell" and not books.may_short(instrument) and size > reducible:
             raise Rejected(
-                "no_short", f"a {books.kind} account cannot sell {order.size} {instrument.symbol}, it has {reducible}"
+                "no_short", f"a {books.kind} account cannot sell {size} {instrument.symbol}, it has {reducible}"
             )
         if order.kind in TRIGGERED:
             return
@@ -193,11 +222,8 @@ class Exchange:
             if order.instrument not in self.marks:
                 return  # no price yet: checked when it fills
             price = slipped(order.side, self.marks[order.instrument], instrument, self._rules)
-        needed = self._funds.needed(books, order.instrument, order.side, order.size, price)
-        if needed:
-            free = EXACT.subtract(self._funds.available(books), self._funds.reserved(books))
-            if needed > free:
-                raise Rejected("insufficient_funds", f"needs {needed:f}, available are {free:f}")
+        if lack := self._means[books.name].lack(books, order, size, price, beside_orders=True):
+            raise Rejected("insufficient_funds", lack)
 
     # ---- what the market does ---------------------------------------------------------------
 
@@ -320,12 +346,10 @@ class Exchange:
             self._end(account, working, "cancelled", "nothing left to reduce")
         if not size:
             return ZERO
-        if self._funds.needed(account, order.instrument, order.side, size, match.price) > self._funds.available(
-            account
-        ):
+        means = self._means[account.name]
+        if means.lack(account, order, size, match.price, beside_orders=False):
             self._end(account, working, "cancelled", "insufficient funds")
             return ZERO
-        rate = self._rules.maker_fee if match.liquidity == "maker" else self._rules.taker_fee
         account.trades += 1
         fill = Fill(
             account=account.name,
@@ -336,7 +360,7 @@ class Exchange:
             side=order.side,
             size=size,
             price=match.price,
-            fee=EXACT.multiply(notional(listed, size, match.price), rate),
+            fee=means.fee(order, size, match.price, match.liquidity),
             liquidity=match.liquidity,
             filled_ns=at,
             decision=order.decision,
@@ -365,7 +389,7 @@ class Exchange:
         """What an order may trade without opening what it must not."""
         listed = self._instruments[order.instrument]
         if order.reduce_only or (order.side == "sell" and not account.may_short(listed)):
-            return account.reducible(order.instrument, order.side)
+            return account.reducible(order)
         return UNBOUNDED
 
     def _share(self, instrument: Instrument, volume: float) -> Decimal:

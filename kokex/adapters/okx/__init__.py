@@ -1,1 +1,1 @@
-"""OKX v5, as a client: REST, WebSockets, market data, and what builds on them."""
+"""OKX v5: a client of its REST and WebSocket API with what builds on it, and an exchange server that speaks it."""

@@ -1,0 +1,146 @@
+"""Opens the exchange: accounts and candles from files, the market from a seed, the door with or without TLS."""
+
+import asyncio
+import gc
+import signal
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from kokex.adapters.host.chance import Random, fresh_seed
+from kokex.adapters.host.clock import TradingClock
+from kokex.adapters.okx.exchange.app import Server, serving
+from kokex.adapters.okx.exchange.course import Course
+from kokex.adapters.okx.exchange.listing import usual_listings
+from kokex.adapters.okx.exchange.signing import Key
+from kokex.adapters.okx.exchange.venue import CASH, Owner, Venue
+
+
+class OpeningError(Exception):
+    """It cannot be opened. One line."""
+
+
+class Opening(Struct, kw_only=True):
+    """What was asked for on the command line."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    key: str = "kokex"
+    secret: str = "kokex"  # noqa: S105  everybody's
+    passphrase: str = "kokex"  # noqa: S105
+    accounts: Path | None = None
+    candles: tuple[Path, ...] = ()
+    funding_s: int = 8 * 3600
+    seed: int | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    faults: bool = False
+    limited: bool = True
+    for_s: float | None = None
+
+
+class _Account(Struct, forbid_unknown_fields=True):
+    name: str
+    key: str
+    secret: str
+    passphrase: str
+    cash: dict[str, Decimal] = field(default_factory=lambda: dict(CASH))
+    level: Literal["1", "2"] = "2"
+    position_mode: Literal["net_mode", "long_short_mode"] = "net_mode"
+
+
+class _Accounts(Struct, forbid_unknown_fields=True):
+    accounts: list[_Account]
+
+
+def owners(opening: Opening) -> list[Owner]:
+    """Raises OpeningError."""
+    if opening.accounts is None:
+        return [Owner(Key("main", opening.key, opening.secret, opening.passphrase), CASH)]
+    try:
+        text = opening.accounts.read_bytes()
+        read = msgspec.toml.decode(text, type=_Accounts).accounts
+    except (OSError, msgspec.MsgspecError) as error:
+        raise OpeningError(f"{opening.accounts}: {error}") from None
+    if not read:
+        raise OpeningError(f"{opening.accounts}: no [[accounts]]")
+    for what in ("name", "key"):
+        if len({getattr(each, what) for each in read}) < len(read):
+            raise OpeningError(f"{opening.accounts}: two accounts have the same {what}")
+    return [
+        Owner(Key(each.name, each.key, each.secret, each.passphrase), each.cash, each.level, each.position_mode)
+        for each in read
+    ]
+
+
+def venue(opening: Opening) -> Venue:
+    """The exchange, its market at this moment. Raises OpeningError."""
+    clock = TradingClock()
+    seed = fresh_seed() if opening.seed is None else opening.seed
+    start = clock.now() // 1_000_000_000
+    listings = usual_listings()
+    courses: dict[str, Course] = {}
+    for each in listings:
+        if each.pair not in courses:
+            courses[each.pair] = Course(
+                each.usual,
+                start,
+                Random(f"{seed}:{each.pair}"),
+                lambda at, pair=each.pair: Random(f"{seed}:{pair}:{at}"),
+            )
+    return Venue(
+        listings,
+        courses,
+        owners(opening),
+        Random(seed),
+        clock.now,
+        funding_s=opening.funding_s,
+        limited=opening.limited,
+    )
+
+
+def tls(opening: Opening) -> ssl.SSLContext | None:
+    """Raises OpeningError."""
+    if opening.tls_cert is None and opening.tls_key is None:
+        return None
+    if opening.tls_cert is None or opening.tls_key is None:
+        raise OpeningError("--tls-cert and --tls-key go together")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(opening.tls_cert, opening.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise OpeningError(f"{opening.tls_cert}, {opening.tls_key}: {error}") from None
+    return context
+
+
+def serve(opening: Opening, say: Callable[[str], None]) -> None:
+    """Until a signal, or for `for_s`. Raises OpeningError."""
+    context = tls(opening)
+    server = Server(venue(opening), faults=opening.faults)
+    gc.collect()
+    gc.freeze()
+    try:
+        asyncio.run(_serve(opening, server, context, say))
+    except OSError as error:
+        raise OpeningError(f"cannot listen on {opening.host}:{opening.port}: {error.strerror or error}") from None
+
+
+async def _serve(opening: Opening, server: Server, context: ssl.SSLContext | None, say: Callable[[str], None]) -> None:
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, end.set)
+    async with serving(server, opening.host, opening.port, context) as port:
+        scheme = "s" if context else ""
+        say(
+            f"exchange: http{scheme}://{opening.host}:{port}/api/v5, "
+            f"ws{scheme}://{opening.host}:{port}/ws/v5/public|private|business"
+        )
+        with suppress(TimeoutError):
+            await asyncio.wait_for(end.wait(), opening.for_s)
