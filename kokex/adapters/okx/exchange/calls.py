@@ -27,7 +27,8 @@ class Call:
     @property
     def items(self) -> list[Row]:
         """Of a batch. Raises Failure where the body is none."""
-        rows = cast("list[Any]", self.body) if isinstance(self.body, list) else []
+        body = self.body
+        rows = cast("list[Any]", body) if isinstance(body, list) else []
         if not rows or not all(isinstance(row, dict) for row in rows):
             raise Failure("50002")
         return rows

@@ -78,8 +78,8 @@ def test_spot_pays_its_fee_in_what_it_brings(okx: Any) -> None:
     bought = okx.fetch_my_trades(SPOT)
     assert {trade["fee"]["currency"] for trade in bought} == {"ETH"}
     held = Decimal(okx.fetch_balance()["ETH"]["total"]).quantize(Decimal("1E-9"))
-    wanted = sum(Decimal(trade["info"]["fillSz"]) + Decimal(trade["info"]["fee"]) for trade in bought)
-    assert held == wanted.quantize(Decimal("1E-9"))
+    got = [Decimal(trade["info"]["fillSz"]) + Decimal(trade["info"]["fee"]) for trade in bought]
+    assert held == sum(got, Decimal(0)).quantize(Decimal("1E-9"))
     okx.create_order(SPOT, "market", "sell", 0.3)
     assert okx.fetch_my_trades(SPOT)[-1]["fee"]["currency"] == "USDT"
 
