@@ -285,10 +285,12 @@ def _cost(attempts: Iterable[Attempt]) -> dict[Purpose, Decimal]:
 
 # ---- what a fault teaches -----------------------------------------------------------------------
 
-_RETRY_IN = re.compile(r"(?:retry|try again) (?:in|after) (?:(\d+)\s*m(?:in\w*)?\s*)?(\d+(?:\.\d+)?)\s*(ms|s)", re.I)
-_PER_DAY = re.compile(r"per[\s_-]?day|daily|\bRPD\b|requests per 1 ?d", re.I)
-_NO_QUOTA = re.compile(r"\blimit:\s*0\b|insufficient_quota|exceeded your current quota, please check", re.I)
-_PER_MINUTE = re.compile(r"per[\s_-]?minute|\bRPM\b", re.I)
+_RETRY_IN = re.compile(
+    r"(?:retry|try again) (?:in|after) (?:(\d+)\s*m(?:in\w*)?\s*)?(\d+(?:\.\d+)?)\s*(ms|s)", re.IGNORECASE
+)
+_PER_DAY = re.compile(r"per[\s_-]?day|daily|\bRPD\b|requests per 1 ?d", re.IGNORECASE)
+_NO_QUOTA = re.compile(r"\blimit:\s*0\b|insufficient_quota|exceeded your current quota, please check", re.IGNORECASE)
+_PER_MINUTE = re.compile(r"per[\s_-]?minute|\bRPM\b", re.IGNORECASE)
 UNTIL_RESET_S = -1.0  # the caller knows when the day ends
 LONGEST_PAUSE_S = 900.0
 

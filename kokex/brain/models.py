@@ -36,7 +36,7 @@ class Model(Struct, frozen=True, kw_only=True):
 
 
 class Wanted(Protocol):
-    """A provider as [llm] names it."""
+    """A provider as [llm] names it. Below zero, or empty: what the row of its model says."""
 
     @property
     def label(self) -> str: ...
@@ -47,17 +47,17 @@ class Wanted(Protocol):
     @property
     def model(self) -> str: ...
     @property
-    def rpm(self) -> int | None: ...
+    def rpm(self) -> int: ...
     @property
-    def rpd(self) -> int | None: ...
+    def rpd(self) -> int: ...
     @property
     def per_24h(self) -> int: ...
     @property
     def reset_zone(self) -> str: ...
     @property
-    def usd_in(self) -> Decimal | None: ...
+    def usd_in(self) -> Decimal: ...
     @property
-    def usd_out(self) -> Decimal | None: ...
+    def usd_out(self) -> Decimal: ...
     @property
     def schema_mode(self) -> str: ...
     @property
@@ -137,7 +137,7 @@ def endpoint(wanted: Wanted) -> Endpoint:
     row = known(wanted.model)
     api: Api = "anthropic" if wanted.provider == "anthropic" else "openai"
     mode: SchemaMode = wanted.schema_mode or row.schema  # type: ignore[assignment]
-    priced = wanted.usd_in is not None and wanted.usd_out is not None
+    priced = wanted.usd_in >= 0 and wanted.usd_out >= 0
     return Endpoint(
         name=wanted.label,
         api=api,
@@ -146,14 +146,14 @@ def endpoint(wanted: Wanted) -> Endpoint:
         schema=mode,
         tool_choice=row.tool_choice,
         context=row.context,
-        usd_in=row.usd_in if wanted.usd_in is None else wanted.usd_in,
-        usd_out=row.usd_out if wanted.usd_out is None else wanted.usd_out,
+        usd_in=row.usd_in if wanted.usd_in < 0 else wanted.usd_in,
+        usd_out=row.usd_out if wanted.usd_out < 0 else wanted.usd_out,
         priced="configured" if priced else row.priced,
         cutoff=row.cutoff,
         timeout_s=wanted.timeout_s,
         quota=Quota(
-            rpm=row.rpm if wanted.rpm is None else wanted.rpm,
-            rpd=row.rpd if wanted.rpd is None else wanted.rpd,
+            rpm=row.rpm if wanted.rpm < 0 else wanted.rpm,
+            rpd=row.rpd if wanted.rpd < 0 else wanted.rpd,
             per_24h=wanted.per_24h,
             reset_zone=wanted.reset_zone or row.reset_zone,
         ),

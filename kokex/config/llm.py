@@ -5,9 +5,12 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
-from kokex.config.rules import Filled, Matches, Range, Seconds, Share
+from kokex.config.rules import Filled, Matches, Name, Range, Seconds, Share
 
 Dollars = Annotated[Decimal, Range(least=0, most=100_000)]
+# -1: what is known of the model (kokex/brain/models.py)
+Price = Annotated[Decimal, Range(least=-1, most=100_000)]
+Quota = Annotated[int, Range(least=-1, most=10_000_000)]
 Requests = Annotated[int, Range(least=0, most=10_000_000)]
 Url = Annotated[str, Matches(r"|https?://\S+", "an address that begins with http:// or https://")]
 Zone = Annotated[str, Matches(r"[A-Za-z0-9_+/-]*", "a time zone, like America/Los_Angeles")]
@@ -27,22 +30,27 @@ class Shares(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Fallback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[[llm.fallbacks]]`: asked when those before it did not answer."""
 
+    name: Name  # in reports, and of its key: the secret llm.NAME.api_key
     provider: Literal["openai", "anthropic"]
     model: Filled
-    name: str = ""  # else the model's
     base_url: Url = ""
-    rpm: Requests | None = None
-    rpd: Requests | None = None
+    rpm: Quota = -1
+    rpd: Quota = -1
     per_24h: Requests = 0
     reset_zone: Zone = ""
-    usd_in: Dollars | None = None
-    usd_out: Dollars | None = None
+    usd_in: Price = Decimal(-1)
+    usd_out: Price = Decimal(-1)
     schema_mode: SchemaMode = ""
     timeout_s: Seconds = 20
 
     @property
     def label(self) -> str:
-        return self.name or self.model
+        return self.name
+
+    @property
+    def secret(self) -> str:
+        """The name of its key."""
+        return f"llm.{self.name}.api_key"
 
 
 class Llm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,12 +60,12 @@ class Llm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: str = ""
     name: str = ""  # in reports; else the model's
     base_url: Url = ""  # empty: the provider's own
-    rpm: Requests | None = None  # requests a minute; 0: no bound; left out: what is known of the model
-    rpd: Requests | None = None  # requests a day
+    rpm: Quota = -1  # requests a minute; 0: no bound
+    rpd: Quota = -1  # requests a day
     per_24h: Requests = 0  # requests in any 24 hours; 0: no bound
     reset_zone: Zone = ""  # where the provider's day begins
-    usd_in: Dollars | None = None  # per million tokens
-    usd_out: Dollars | None = None
+    usd_in: Price = Decimal(-1)  # per million tokens
+    usd_out: Price = Decimal(-1)
     schema_mode: SchemaMode = ""  # how an answer's form is asked for; empty: what is known of the model
     timeout_s: Seconds = 20
     usd_per_day: Dollars = Decimal(1)  # 0: no bound
@@ -73,6 +81,11 @@ class Llm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def label(self) -> str:
         return self.name or self.model
+
+    @property
+    def secret(self) -> str:
+        """The name of its key."""
+        return "llm.api_key"
 
     @property
     def chain(self) -> "tuple[Llm | Fallback, ...]":

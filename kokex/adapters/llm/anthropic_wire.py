@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kokex.adapters.llm.faults import LARGEST_ANSWER, Oversized, Unreadable
-from kokex.adapters.llm.wire import AnthropicAnswer, Block, Usage, anthropic_answer, anthropic_reply
+from kokex.adapters.llm.wire import AnthropicAnswer, Block, Usage, anthropic_answer, anthropic_reply, whole
 from kokex.brain.models import Endpoint
 from kokex.messages.llm import Prompt, Reply, Turn
 
@@ -24,22 +24,13 @@ class AnthropicClient:
         )
 
     async def ask(self, prompt: Prompt, timeout_s: float) -> Reply:
-        async with self._client.messages.with_streaming_response.create(
-            **request(prompt, self._endpoint), timeout=timeout_s
-        ) as response:
-            body = bytearray()
-            async for part in response.iter_bytes():
-                body += part
-                if len(body) > LARGEST_ANSWER:
-                    raise Oversized(f"an answer of more than {LARGEST_ANSWER} bytes")
-        return anthropic_reply(bytes(body))
+        asked: Any = self._client.messages.with_streaming_response  # read no further than any answer goes
+        return anthropic_reply(await whole(asked.create(**request(prompt, self._endpoint), timeout=timeout_s)))
 
     async def stream(self, prompt: Prompt, timeout_s: float, tell: Callable[[str], object]) -> Reply:
         answer = AnthropicAnswer(content=[])
         usage, partial, size, ended = Usage(), dict[int, str](), 0, False
-        stream = await self._client.messages.create(
-            **request(prompt, self._endpoint), timeout=timeout_s, stream=True
-        )
+        stream = await self._client.messages.create(**request(prompt, self._endpoint), timeout=timeout_s, stream=True)
         async with stream:
             async for event in stream:
                 if event.type == "message_start":
@@ -111,14 +102,22 @@ def in_words(prompt: Prompt) -> str:
 
 def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for turn in turns:
         if turn.role == "tool":
-            result = {"type": "tool_result", "tool_use_id": turn.answers, "content": turn.text, "is_error": turn.failed}
-            if made and made[-1]["role"] == "user" and isinstance(made[-1]["content"], list):
-                made[-1]["content"].append(result)  # the results of one turn belong into one message
-            else:
-                made.append({"role": "user", "content": [result]})
-        elif turn.calls:
+            result: dict[str, Any] = {
+                "type": "tool_result",
+                "tool_use_id": turn.answers,
+                "content": turn.text,
+                "is_error": turn.failed,
+            }
+            if not results:
+                results = []  # the results of one turn belong into one message
+                made.append({"role": "user", "content": results})
+            results.append(result)
+            continue
+        results = []
+        if turn.calls:
             blocks: list[dict[str, Any]] = [{"type": "text", "text": turn.text}] if turn.text else []
             blocks += [
                 {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments or "{}")}

@@ -13,6 +13,7 @@ import anyio.to_thread
 
 from kokex.adapters.host.clock import moment
 from kokex.adapters.llm.faults import fault_of
+from kokex.adapters.secrets.secret import Secret
 from kokex.brain.models import Endpoint
 from kokex.messages.llm import Fault, Moment, Prompt, Reply, Sent
 
@@ -31,12 +32,16 @@ class Client(Protocol):
 class Providers:
     """All configured endpoints. `told` hears streamed text as it comes."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], secrets: Mapping[str, str], told: Told | None = None) -> None:
+    def __init__(self, endpoints: Sequence[Endpoint], secrets: Mapping[str, Secret], told: Told | None = None) -> None:
         """`secrets`: API keys by name of the endpoint; a local server may need none."""
         self._endpoints = {each.name: each for each in endpoints}
         self._secrets = dict(secrets)
         self._clients: dict[str, Client] = {}
         self.told = told
+
+    async def warm(self) -> None:
+        """Imports what the first provider needs, so that the first request does not wait for it."""
+        await self._client(next(iter(self._endpoints)))
 
     async def moment(self) -> Moment:
         return moment()
@@ -45,7 +50,6 @@ class Providers:
         """Exactly one request. Never raises: what goes wrong is a Fault."""
         client = await self._client(provider)
         begun = moment()
-        secret = self._secrets.get(provider, "")
         outcome: Reply | Fault
         try:
             with anyio.fail_after(timeout_s):
@@ -54,7 +58,7 @@ class Providers:
                 else:
                     outcome = await client.ask(prompt, timeout_s)
         except Exception as error:  # a bug in an SDK is no reason to lose the count
-            outcome = fault_of(error, secret)
+            outcome = fault_of(error)
         ended = moment()
         return Sent(outcome, ended, (ended.steady_ns - begun.steady_ns) // 1_000_000)
 
@@ -65,7 +69,7 @@ class Providers:
             with anyio.fail_after(timeout_s):
                 return await client.probe()
         except Exception as error:
-            return fault_of(error, self._secrets.get(provider, ""))
+            return fault_of(error)
 
     async def close(self) -> None:
         for client in self._clients.values():
@@ -73,7 +77,8 @@ class Providers:
 
     async def _client(self, provider: str) -> Client:
         if provider not in self._clients:
-            made = partial(_make, self._endpoints[provider], self._secrets.get(provider, ""))
+            secret = self._secrets.get(provider)
+            made = partial(_make, self._endpoints[provider], secret.reveal() if secret else "")
             self._clients[provider] = await anyio.to_thread.run_sync(made)
         return self._clients[provider]
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from kokex.adapters.secrets.secret import redact
 from kokex.messages.llm import Fault, FaultKind
 
 LONGEST_TEXT = 500  # characters of an error that are kept
@@ -17,25 +18,27 @@ class Oversized(Exception):
     """The answer is larger than any answer may be."""
 
 
-def fault_of(error: Exception, secret: str) -> Fault:
-    """The fault behind what an SDK, or the HTTP library below it, raised; the secret is blotted out."""
-    text = _redacted(str(error) or type(error).__name__, secret)
+def fault_of(error: Exception) -> Fault:
+    """The fault behind what an SDK, or the HTTP library below it, raised; secrets are blotted out."""
+    text = _redacted(str(error) or type(error).__name__)
     status: Any = getattr(error, "status_code", None)
     if isinstance(error, Oversized):
         return Fault(kind="oversized", text=text)
     if isinstance(error, Unreadable):
         return Fault(kind="unreadable", text=text)
     if isinstance(status, int):
-        body = _redacted(_body(error), secret)
+        body = _redacted(_body(error))
         return Fault(kind=_by_status(status), status=status, text=body or text, retry_after_s=_retry_after_s(error))
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, TimeoutError) or "APITimeoutError" in names or "TimeoutException" in names:
         return Fault(kind="timeout", text=text)
-    if "APIConnectionError" in names or "ConnectError" in names:
-        return Fault(kind="unreachable", text=_redacted(f"{text} {error.__cause__ or ''}".strip(), secret))
+    if "APIConnectionError" in names:
+        below = type(error.__cause__).__name__
+        kind = "unreachable" if below.startswith(("Connect", "Pool", "Unsupported", "Proxy")) else "cut_off"
+        return Fault(kind=kind, text=_redacted(f"{text} {below}: {error.__cause__}"))
     if "APIError" in names:  # an error within a stream
         return Fault(kind="overloaded" if "overloaded" in text.lower() else "server_error", text=text)
-    return Fault(kind="cut_off", text=_redacted(f"{type(error).__name__}: {error}", secret))
+    return Fault(kind="cut_off", text=_redacted(f"{type(error).__name__}: {error}"))
 
 
 def _by_status(status: int) -> FaultKind:
@@ -62,5 +65,5 @@ def _retry_after_s(error: Exception) -> float | None:
     return seconds if 0 <= seconds < 86_400 * 2 else None
 
 
-def _redacted(text: str, secret: str) -> str:
-    return (text.replace(secret, "***") if secret else text)[:LONGEST_TEXT]
+def _redacted(text: str) -> str:
+    return redact(text)[:LONGEST_TEXT]

@@ -1,11 +1,11 @@
-"""OpenAI's chat completions through its SDK, for OpenAI and all who speak the same: Gemini, Qwen, DeepSeek, local ones."""
+"""OpenAI's chat completions through its SDK, for all who speak it: OpenAI, Gemini, Qwen, DeepSeek, local servers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from kokex.adapters.llm.anthropic_wire import in_words
 from kokex.adapters.llm.faults import LARGEST_ANSWER, Oversized, Unreadable
-from kokex.adapters.llm.wire import Asked, Spoken, Usage, openai_answer, openai_reply
+from kokex.adapters.llm.wire import Asked, Spoken, Usage, openai_answer, openai_reply, whole
 from kokex.brain.models import Endpoint
 from kokex.messages.llm import Prompt, Reply, Turn
 
@@ -24,15 +24,10 @@ class OpenAIClient:
         )
 
     async def ask(self, prompt: Prompt, timeout_s: float) -> Reply:
-        async with self._client.chat.completions.with_streaming_response.create(
-            **request(prompt, self._endpoint), timeout=timeout_s
-        ) as response:
-            body = bytearray()
-            async for part in response.iter_bytes():
-                body += part
-                if len(body) > LARGEST_ANSWER:
-                    raise Oversized(f"an answer of more than {LARGEST_ANSWER} bytes")
-        return openai_reply(bytes(body))
+        asked: Any = (
+            self._client.chat.completions.with_streaming_response
+        )  # so that no answer is read beyond all measure
+        return openai_reply(await whole(asked.create(**request(prompt, self._endpoint), timeout=timeout_s)))
 
     async def stream(self, prompt: Prompt, timeout_s: float, tell: Callable[[str], object]) -> Reply:
         said, calls, usage = Spoken(content=""), dict[int, Asked](), Usage()

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from kokex.adapters.llm.faults import Unreadable
+from kokex.adapters.llm.faults import LARGEST_ANSWER, Oversized, Unreadable
 from kokex.messages.llm import Reply, ToolCall
 
 Stop = Literal["end", "length", "tools", "refusal"]
@@ -133,3 +133,14 @@ def openai_answer(said: Spoken, reason: str | None, model: str, usage: Usage | N
         cached_tokens=int(cached),
         output_tokens=count.completion_tokens,
     )
+
+
+async def whole(answer: Any) -> bytes:
+    """The body of a streaming response. Raises Oversized as soon as it is."""
+    body = bytearray()
+    async with answer as response:
+        async for part in response.iter_bytes():
+            body += part
+            if len(body) > LARGEST_ANSWER:
+                raise Oversized(f"an answer of more than {LARGEST_ANSWER} bytes")
+    return bytes(body)

@@ -80,7 +80,7 @@ _COLUMNS = """id, at, state, purpose, plan, provider, model, served, begun_wall_
 def _call(row: Cells) -> LlmCall:
     """With the two long texts where they were asked for."""
     ended = None if row[11] is None else Moment(*row[11:14])
-    texts = {"request": row[26], "answer": row[27]} if len(row) > 26 else {}
+    texts = dict(zip(("request", "answer"), row[26:], strict=False))
     return LlmCall(
         id=row[0], at=row[1], state=row[2], purpose=row[3], plan=row[4], provider=row[5], model=row[6], served=row[7],
         begun=Moment(*row[8:11]), ended=ended, within_s=row[14], usd=Decimal(row[15]),
@@ -133,7 +133,7 @@ def cost(days: int) -> Query[list[DayCost]]:
             AND day IN (SELECT DISTINCT date(begun_wall_ns / 1000000000, 'unixepoch') AS day FROM llm_calls
                 ORDER BY day DESC LIMIT ?)
         GROUP BY day, provider, model, purpose ORDER BY day, provider, model, purpose"""
-    return Query(sql, (days,), lambda rows: [DayCost(*row[:9], _sum(row[9])) for row in rows])
+    return Query(sql, (days,), lambda rows: [DayCost(*row[:-1], usd=_sum(row[-1])) for row in rows])
 
 
 def _sum(amounts: str) -> Decimal:
