@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-ALL = ("kernel", "backtest", "idle")
+ALL = ("kernel", "backtest", "idle", "okx")
 
 
 def main() -> None:

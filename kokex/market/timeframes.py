@@ -9,10 +9,15 @@ SPANS: dict[str, int] = {
     "1s": SECOND,
     "5s": 5 * SECOND,
     "1m": MINUTE,
+    "3m": 3 * MINUTE,
     "5m": 5 * MINUTE,
     "15m": 15 * MINUTE,
+    "30m": 30 * MINUTE,
     "1h": HOUR,
+    "2h": 2 * HOUR,
     "4h": 4 * HOUR,
+    "6h": 6 * HOUR,
+    "12h": 12 * HOUR,
     "1d": DAY,
 }
 _NAMES = {span_ns: name for name, span_ns in SPANS.items()}

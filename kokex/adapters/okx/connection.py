@@ -246,18 +246,18 @@ class Connection:
                 key = self._keys[raw] = _arg.decode(raw).key
             heard[key] = max(heard.get(key, 0), tick)
         silent: list[Arg] = []
-        freshest_s, longest_s = float("inf"), 0.0
+        freshest_s = shortest_s = float("inf")
         for key, (arg, stale_s) in self._stream.wanted.items():
             if not stale_s:
                 continue
             quiet_s = (self._tick - heard.get(key, 0)) * TICK_S
-            freshest_s, longest_s = min(freshest_s, quiet_s), max(longest_s, stale_s)
+            freshest_s, shortest_s = min(freshest_s, quiet_s), min(shortest_s, stale_s)
             if quiet_s < stale_s:
                 self._patience[key] = stale_s
             elif quiet_s >= self._patience.setdefault(key, stale_s):
                 self._patience[key] = min(2 * quiet_s, MOST_PATIENCE_S)
                 silent.append(arg)
-        if longest_s and freshest_s >= HOPELESS * longest_s:
+        if HOPELESS * shortest_s <= freshest_s < float("inf"):
             raise Lost(f"all channels are silent for {freshest_s:.0f} s, and asking again did not help")
         if silent:
             names = ", ".join(arg.key for arg in silent[:3]) + (", ..." if len(silent) > 3 else "")

@@ -33,7 +33,7 @@ Login = Callable[[], Awaitable[Mapping[str, str]]]
 class Listener(Protocol):
     """Whose stream it is. None of these may wait or raise; `received` may raise ValueError for an unreadable frame."""
 
-    def received(self, frame: bytes) -> None:
+    def received(self, frame: bytes, /) -> None:
         """A push, as it came."""
 
     def restored(self) -> None:

@@ -5,7 +5,7 @@ KOKEX has no use for are left out, and new ones do not disturb: msgspec skips wh
 """
 
 from decimal import Decimal, InvalidOperation
-from typing import overload
+from typing import final, overload
 
 from msgspec import Struct
 
@@ -37,3 +37,20 @@ def number(text: Text, default: Decimal | None = None) -> Decimal | None:
 def nanoseconds(text: Text) -> int:
     """OKX's milliseconds since 1970 in nanoseconds; 0 for nothing. Raises ValueError."""
     return int(text) * MS if text else 0
+
+
+@final
+class Decimals(dict[str, Decimal]):
+    """`decimals[text]`: prices come again and again, and looking one up costs a third of making it."""
+
+    MOST = 8192  # then it begins anew
+
+    def __missing__(self, text: str) -> Decimal:
+        try:
+            value = Decimal(text)
+        except InvalidOperation:
+            raise ValueError(f"OKX sent {text[:40]!r} where a number belongs") from None
+        if len(self) >= self.MOST:
+            self.clear()
+        self[text] = value
+        return value

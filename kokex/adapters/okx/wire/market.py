@@ -1,6 +1,5 @@
 """Market data: instruments, candles, quotes, books, trades, funding."""
 
-from decimal import Decimal
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -76,8 +75,8 @@ class Ticker(Row, frozen=True, kw_only=True):
 class Level(Struct, frozen=True, array_like=True, gc=False):
     """[price, size, ...]: what follows (liquidated orders, orders) is of no use here."""
 
-    px: Decimal
-    sz: Decimal
+    px: str
+    sz: str
 
 
 class BookRow(Row, frozen=True, kw_only=True):
