@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kokex.config import Config, ConfigError, Market, load
+from kokex.market.timeframes import SPANS
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
 
@@ -93,7 +94,7 @@ MISTAKES = [
     ("[mode]\nkind = 'dayly'", 'config.toml:2: mode.kind: "dayly" is unknown; did you mean daily?'),
     (
         "market.timeframe = '90'",
-        'config.toml:1: market.timeframe: "90" is unknown; must be one of 1s, 5s, 1m, 3m, 5m, 15m, 30m, 1h, 2h, 4h, 6h, 12h, 1d',
+        f'config.toml:1: market.timeframe: "90" is unknown; must be one of {", ".join(SPANS)}',
     ),
     ("[log]\nlevel = 'x'", 'config.toml:2: log.level: "x" is unknown; must be one of debug, info, warning, error'),
     (
