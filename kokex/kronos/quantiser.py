@@ -28,7 +28,7 @@ def quantise(z: Tensor) -> Tensor:
 
 def tokens_of(code: Tensor, s1_bits: int) -> Tokens:
     """code: [..., k], only its signs matter -> tokens [...]"""
-    bits = code >= 0
+    bits = code > 0
     return Tokens(_number(bits[..., :s1_bits]), _number(bits[..., s1_bits:]))
 
 
