@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reset":     ("trading",   "Reset a tripped circuit breaker."),
     "explain":   ("explain",   "Why there is an order: from its fill back to the candles."),
     "backtest":  ("backtest",  "The same graph over files of candles, with a report."),
+    "train":     ("train",     "Train or fine-tune a Kronos model: tokenizer, then predictor."),
     "evaluate":  ("evaluate",  "How good forecasts were, against what came."),
     "data":      ("data",      "Candles in and out, gaps found and filled."),
     "exchange":  ("exchange",  "A paper exchange that speaks OKX, to practise on."),

@@ -96,14 +96,15 @@ def shapes_of(config: TokenizerConfig | PredictorConfig) -> dict[str, tuple[int,
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
 
 
-def save(model: Tokenizer | Predictor, folder: str | Path) -> None:
-    """Writes a checkpoint that upstream reads as well. Raises OSError.
+def save(model: Tokenizer | Predictor, folder: str | Path, *, half: bool = False) -> None:
+    """Writes a checkpoint that upstream reads as well; `half`: in half precision. Raises OSError.
 
     The weights appear whole or not at all; the configuration last, so that a folder which has one is complete.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    kind = torch.float16 if half else torch.float32
+    tensors = {name: tensor.detach().cpu().to(kind).contiguous() for name, tensor in model.state_dict().items()}
     config = model.config
     if isinstance(config, TokenizerConfig):  # buffers nobody reads, which the published tokenizers carry
         for name, count in (("basis", config.bits), ("group_basis", config.group_size)):

@@ -74,9 +74,10 @@ class DependencyLayer(nn.Module):
         self.cross_attn = Attention(config.d_model, heads, attn_p, resid_p)
         self.norm = RMSNorm(config.d_model)
 
-    def forward(self, x: Tensor, sibling: Tensor) -> Tensor:
-        """As it was trained: each row asks for itself, rotated and causal. x, sibling: [B, T, d] -> [B, T, d]"""
-        return self.norm(x + self.cross_attn.attend(sibling, x, causal=True, rotate=True))
+    def forward(self, x: Tensor, sibling: Tensor, *, rotate: bool = True) -> Tensor:
+        """Each row asks for itself, causally. Rotated as the published models were trained, not rotated as all of them
+        are used. x, sibling: [B, T, d] -> [B, T, d]"""
+        return self.norm(x + self.cross_attn.attend(sibling, x, causal=True, rotate=rotate))
 
     def last(self, x: Tensor, sibling: Tensor) -> Tensor:
         """As it is used: one row asks, of all of the context, and nothing is rotated.

@@ -4,6 +4,7 @@ A vector is put on the unit sphere and each of its k coordinates rounded to +-1/
 them are the coarse token, the rest the fine one; bit j of a token counts 2**j.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -38,13 +39,23 @@ def code_of(tokens: Tokens, s1_bits: int, s2_bits: int) -> Tensor:
     return (bits.float() * 2 - 1) * (s1_bits + s2_bits) ** -0.5
 
 
-def quantisation_loss(z: Tensor, code: Tensor, config: TokenizerConfig) -> Tensor:
-    """Commitment to the code, certainty of each bit, and use of the whole codebook. z, code: [..., k] -> scalar."""
+def alone(mean: Tensor) -> Tensor:
+    """The mean over all windows there are, where this process has all of them."""
+    return mean
+
+
+def quantisation_loss(
+    z: Tensor, code: Tensor, config: TokenizerConfig, over_all: Callable[[Tensor], Tensor] = alone
+) -> Tensor:
+    """Commitment to the code, certainty of each bit, and use of the whole codebook. z, code: [..., k] -> scalar.
+
+    `over_all` makes a mean over these windows one over those of all processes.
+    """
     commitment = ((code.detach() - z) ** 2).sum(-1).mean()
     p = torch.sigmoid(-4 * z * z.shape[-1] ** -0.5)
     p = torch.stack([p, 1 - p], dim=-1)  # [..., k, 2]: each bit's soft assignment
     of_one = _entropy(p).sum(-1).mean()
-    of_all = _entropy(p.flatten(0, -3).mean(0)).sum()
+    of_all = _entropy(over_all(p.flatten(0, -3).mean(0))).sum()
     return config.beta * commitment + config.zeta * (config.gamma0 * of_one - config.gamma * of_all)
 
 

@@ -4,6 +4,7 @@ x [B, T, 6] -> embed, encoder -> z [B, T, k] -> quantised -> tokens s1, s2 [B, T
 tokens -> code [B, T, k] -> decoder, head -> x [B, T, 6]
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from kokex.kronos.config import TokenizerConfig
 from kokex.kronos.layers import Block
-from kokex.kronos.quantiser import Tokens, code_of, on_sphere, quantisation_loss, quantise, tokens_of
+from kokex.kronos.quantiser import Tokens, alone, code_of, on_sphere, quantisation_loss, quantise, tokens_of
 
 
 class Reconstruction(NamedTuple):
@@ -39,13 +40,13 @@ class Tokenizer(nn.Module):
         c = self.config
         return Block(c.d_model, c.n_heads, c.ff_dim, c.ffn_dropout_p, c.attn_dropout_p, c.resid_dropout_p)
 
-    def forward(self, x: Tensor) -> Reconstruction:
-        """x: [B, T, 6], normalised."""
+    def forward(self, x: Tensor, over_all: Callable[[Tensor], Tensor] = alone) -> Reconstruction:
+        """x: [B, T, 6], normalised. `over_all`: see `quantisation_loss`."""
         z = on_sphere(self.bits(x))
         code = quantise(z)
         coarse = self._decoded(self.post_quant_embed_pre(code[..., : self.config.s1_bits]))
         full = self._decoded(self.post_quant_embed(code))
-        return Reconstruction(coarse, full, quantisation_loss(z, code, self.config))
+        return Reconstruction(coarse, full, quantisation_loss(z, code, self.config, over_all))
 
     def bits(self, x: Tensor) -> Tensor:
         """[B, T, 6] -> [B, T, k] before quantisation."""
