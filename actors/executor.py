@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from actors.protection import Protection
 from actors.reconciling import Reconciling
+from actors.resting import Resting
 from actors.work import Loaded, Work
 from kokex.config import Executor as Settings
 from kokex.kernel.actor import DEFERRED, Actor
@@ -62,9 +63,12 @@ class OrderExecutor(Actor):
         settings: Settings,
         *,
         sweep_s: float = 30.0,
+        remote: bool = False,
         bugs: frozenset[str] = frozenset(),
     ) -> None:
-        """`sweep_s` 0: the venue is in process and loses nothing. `bugs`: planted, for tests of the laws."""
+        """`sweep_s` 0: the venue is in process and loses nothing. `remote`: it outlives this process, so that entries
+        bring their stop along, and working limit orders want a dead-man's switch. `bugs`: planted, for tests of laws.
+        """
         self.account = account
         self.venue = venue
         self.store = store
@@ -77,7 +81,8 @@ class OrderExecutor(Actor):
         self._queue: list[Approved] = []  # what came before that
         self._given_up: frozenset[int] = frozenset()  # approvals that the start found unsent, and ended
         self._since_ns = 0  # older ones were taken up, or ended then
-        self.protection = Protection(self)
+        self.protection = Protection(self, attaches=remote)
+        self.resting = Resting(self, switch=remote)
         self.reconciling = Reconciling(self, sweep_s)
 
     # ---- start: nothing is sent until every unsettled intent is resolved
@@ -117,6 +122,7 @@ class OrderExecutor(Actor):
             born_ns = order.expires_ns - round(self.settings.request_ttl_s * 1e9) if order.expires_ns else self.now
             work = self.work[order.client_id] = Work(order, stops.get(order.client_id), born_ns)
             work.sent = work.resolving = True
+        self.protection.adopt_attached()
         for fill in state.fills:
             if work := self.work.get(fill.client_id):
                 work.trades.add(fill.trade_id)
@@ -161,8 +167,11 @@ class OrderExecutor(Actor):
             order = replace(order, expires_ns=self.now + round(self.settings.request_ttl_s * 1e9))
         if order.reduce_only and order.trigger is None:
             self._make_way(order)
+        order = self.protection.attach(order, stop)
         self.work[order.client_id] = Work(order, stop, self.now)
         self._intent(order)
+        if order.attached:
+            self._intent(order.attached)
         self._write(order)
         self.reconciling.arm()
 
@@ -200,6 +209,7 @@ class OrderExecutor(Actor):
             self.update(order, "expired", reason="its intent could not be written in time")
         elif outcome is None:
             work.sent = True
+            self.resting.feed(order)
             self._send(order)
         else:  # not on disk: not sent; the rows are kept, so try again until the deadline
             self.say("critical", "store", f"the intent of {order.client_id} could not be written: {outcome.text}")
@@ -238,7 +248,7 @@ class OrderExecutor(Actor):
     def inquire(self, client_id: str) -> None:
         """Asks the venue for that one order."""
         work = self.work.get(client_id)
-        if work is None or not work.sent or work.asking:
+        if work is None or not work.sent or work.asking or work.parent in self.work:
             return
         work.asking = True
         self.call(
@@ -265,6 +275,8 @@ class OrderExecutor(Actor):
     def reported(self, work: Work, report: OrderReport) -> None:
         """The venue's word on an order. Fills are booked from trades only, so a report ahead of them fetches them."""
         work.resolving = False
+        if report.order and report.order.size and work.order.trigger is None:  # an amend may have changed it
+            work.order = replace(work.order, size=report.order.size, price=report.order.price or work.order.price)
         if report.state in SETTLED:
             work.ended = report
         if max(report.filled, work.ended.filled if work.ended else ZERO) > work.filled:
@@ -283,14 +295,8 @@ class OrderExecutor(Actor):
             self.protection.works(order)
         if work.cancelling:
             self._send_cancel(order)
-        elif order.kind == "limit":
-            self._limit(work)
-
-    def _limit(self, work: Work) -> None:
-        """From now on the order has so long to fill; what is open then is cancelled."""
-        if not work.limited:
-            work.limited = True
-            self.later(self.settings.limit_timeout_s, self.cancel, work.order.client_id)
+        elif order.kind in ("limit", "post_only"):
+            self.resting.limit(work)
 
     # ---- in
 
@@ -321,7 +327,7 @@ class OrderExecutor(Actor):
         else:
             self.update(order, "partial", fill=number)
             if not order.reduce_only:
-                self._limit(work)
+                self.resting.limit(work)
         self.reconciling.arm()
 
     def on_order_update(self, update: OrderUpdate) -> None:
@@ -341,12 +347,16 @@ class OrderExecutor(Actor):
         if link.up == self._up:
             return
         self._up = link.up
-        self.emit(replace(link, id=0, cause=0))
+        self.tell_link(up=link.up, reason=link.reason)
         if link.up:
             self.say("info", "venue", "the venue's private stream is back")
             self.reconciling.catch_up()
         else:
             self.say("warning", "venue", f"the venue's private stream is down: exits only ({link.reason})")
+
+    def tell_link(self, *, up: bool, reason: str = "") -> None:
+        up = up and self._up and not self.reconciling.halted
+        self.emit(Link(account=self.account, edge="venue", up=up, reason=reason))
 
     def on_mark(self, mark: Mark) -> None:
         if mark.owner == "executor":
@@ -377,7 +387,8 @@ class OrderExecutor(Actor):
             del self.work[order.client_id]
             for question in work.waiting:
                 self.reply(question, {"order": order.client_id, "state": state, "filled": str(filled)})
-        self.protection.settled(order, state, reason)
+        self.protection.settled(order, state, reason, filled)
+        self.resting.settled()
 
     # ---- cancelling
 

@@ -2,9 +2,14 @@
 
 What a plan holds of an instrument, by an entry that risk sized, is covered by stops at the venue, reduce-only, as
 long as it is held. After each change the cover is compared with the position, and what is missing is placed; so
-it does not matter why it is missing: a partial fill, a stop that expired, a restart. A refused stop climbs a
-ladder: once more on the tick grid; then a local stop (an alarm on the price, and a loud alert), tried at the venue
-again every minute; and out at the market only when the price is truly through.
+it does not matter why it is missing: a partial fill, a stop that expired, a restart. Too much of it is put right
+without a moment in between: the new stop first, and once it works the old ones go.
+
+At a venue that outlives this process an entry brings its first stop along, so that there is no position without one,
+whatever happens here; it is on record before the entry is sent, and counts as soon as the entry is filled.
+
+A refused stop climbs a ladder: once more on the tick grid; then a local stop (an alarm on the price, and a loud
+alert), tried at the venue again every minute; and out at the market only when the price is truly through.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +17,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from actors.work import Work
 from kokex.market.instruments import closable, safe_price
 from kokex.market.money import EXACT
 from kokex.market.positions import change
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 ZERO = Decimal(0)
 TRIES = 2
 AGAIN_S = 1.0  # before what did not come about is placed again
+SEEN_S = 5.0  # within which an attached stop must be seen at the venue, its entry being filled
 LOCAL_S = 60.0  # before a stop that is watched here is tried at the venue again
 THROUGH = "trigger_through"  # the venue's code for a trigger the price has passed
 
@@ -46,8 +54,9 @@ class Guard(Struct):
 
 @final
 class Protection:
-    def __init__(self, executor: "OrderExecutor") -> None:
+    def __init__(self, executor: "OrderExecutor", *, attaches: bool) -> None:
         self._executor = executor
+        self._attaches = attaches
         self._guards: dict[tuple[str, str], Guard] = {}
         self._made: dict[str, int] = {}  # entry -> orders made for its protection
 
@@ -71,6 +80,20 @@ class Protection:
             if _is_guard(order):
                 self._guard(order.plan, order.instrument).stops[order.client_id] = order
 
+    def adopt_attached(self) -> None:
+        """Stops whose entry is not settled: they are not at the venue yet."""
+        works = self._executor.work
+        for work in list(works.values()):
+            if work.order.attached and (stop := works.get(work.order.attached.client_id)):
+                stop.parent, stop.resolving = work.order.client_id, False
+
+    def held(self) -> dict[str, Decimal]:
+        """By instrument, of all plans."""
+        sums: dict[str, Decimal] = {}
+        for guard in self._guards.values():
+            sums[guard.instrument] = EXACT.add(sums.get(guard.instrument, ZERO), guard.held)
+        return sums
+
     def check(self) -> None:
         """Once everything unsettled is resolved."""
         for guard in self._guards.values():
@@ -93,17 +116,49 @@ class Protection:
     def works(self, order: Order) -> None:
         """The venue has it."""
         if order.trigger is not None:
-            self._guard(order.plan, order.instrument).tries = 0
+            guard = self._guard(order.plan, order.instrument)
+            guard.tries = 0
+            self._balance(guard)
 
-    def settled(self, order: Order, state: OrderState, why: str) -> None:
-        if not _is_guard(order):
-            return
+    def settled(self, order: Order, state: OrderState, why: str, filled: Decimal) -> None:
         guard = self._guard(order.plan, order.instrument)
+        if not _is_guard(order):
+            self._release(order, filled)
+            self._balance(guard)
+            return
         guard.stops.pop(order.client_id, None)
         if state == "rejected" and order.trigger is not None and _guards(order, guard):
             self._climb(guard, order, why)
         elif state != "filled":
             self._executor.later(AGAIN_S, self._balance, guard)
+
+    # ---- the stop that comes with its entry
+
+    def attach(self, order: Order, stop: Decimal | None) -> Order:
+        """The order with its protective stop, where it opens a position and the venue makes one of it."""
+        guard = self._guard(order.plan, order.instrument)
+        turns = bool(guard.open) and (guard.open > 0) != (order.side == "buy")  # then it closes something first
+        if not self._attaches or stop is None or order.reduce_only or order.trigger is not None or turns:
+            return order
+        attached = self._stop(order, order.size, stop)
+        guard.stops[attached.client_id] = attached
+        work = self._executor.work[attached.client_id] = Work(attached, None, self._executor.now)
+        work.sent, work.parent = True, order.client_id
+        work.hoped = order.kind in ("market", "ioc", "fok")  # filled in one go, or not at all
+        return replace(order, attached=attached)
+
+    def _release(self, entry: Order, filled: Decimal) -> None:
+        """An entry is over: its attached stop comes about if it was filled, and else never."""
+        executor = self._executor
+        work = executor.work.get(entry.attached.client_id) if entry.attached else None
+        if work is None or work.state != "intent":
+            return
+        if not filled:
+            executor.update(work.order, "expired", reason="its entry was not filled")
+            return
+        work.hoped = filled >= entry.size
+        work.order = replace(work.order, expires_ns=executor.now + round(SEEN_S * 1e9))
+        executor.later(AGAIN_S, executor.inquire, work.order.client_id)
 
     # ---- cover and position
 
@@ -112,34 +167,66 @@ class Protection:
         executor = self._executor
         if not executor.ready or (guard.trigger is None and not guard.stops):
             return
-        for stop in list(guard.stops.values()):
-            if stop.trigger is not None and not _guards(stop, guard):
-                executor.cancel(stop.client_id)
+        for client_id, stop in list(guard.stops.items()):
+            waits = (work := executor.work.get(client_id)) and work.parent in executor.work
+            if stop.trigger is not None and not _guards(stop, guard) and not waits:
+                executor.cancel(client_id)
         guard.local = {key: stop for key, stop in guard.local.items() if _guards(stop, guard)}
         entry = guard.entry
         if entry is None or guard.trigger is None or not guard.open or (guard.open > 0) != (entry.side == "buy"):
             return
-        cover = ZERO
-        for client_id, stop in guard.stops.items():
-            if _guards(stop, guard) and (work := executor.work.get(client_id)) and not work.cancelling:
-                cover += stop.size - work.filled
-        for stop in guard.local.values():
-            cover += stop.size
+        covering = self._covering(guard)
+        cover = sum((left for _, left in covering), ZERO) + sum((stop.size for stop in guard.local.values()), ZERO)
         instrument = executor.instruments[guard.instrument]
         missing = abs(guard.open) - cover
         if missing > 0 and (instrument.kind == "swap" or missing >= instrument.minimum):
             # A reduce-only order larger than the position does no harm; one below the minimum is refused.
             self._place(guard, entry, max(missing, instrument.minimum), guard.trigger)
+        elif missing < 0:
+            self._trim(guard, entry, covering)
+
+    def _covering(self, guard: Guard) -> list[tuple[Work, Decimal]]:
+        """Stops under way or working, and how much each still guards."""
+        works = self._executor.work
+        found = [
+            works[client_id] for client_id, stop in guard.stops.items() if client_id in works and _guards(stop, guard)
+        ]
+        return [
+            (work, work.order.size - work.filled)
+            for work in found
+            if work.order.trigger is not None and not work.cancelling and (work.hoped or not work.parent or _seen(work))
+        ]
+
+    def _trim(self, guard: Guard, entry: Order, covering: list[tuple[Work, Decimal]]) -> None:
+        """More is guarded than there is: a stop of the right size, and once it works the others go."""
+        executor, open_size = self._executor, abs(guard.open)
+        moving = any(
+            work.order.trigger is None and (work.order.plan, work.order.instrument) == (guard.plan, guard.instrument)
+            for work in executor.work.values()
+        )
+        if moving or guard.tries or not covering or not all(_seen(work) for work, _ in covering):
+            return
+        if right := next((work for work, left in covering if left == open_size), None):
+            for work, _ in covering:
+                if work is not right:
+                    executor.cancel(work.order.client_id)
+        elif open_size >= executor.instruments[guard.instrument].minimum:
+            self._place(guard, entry, open_size, covering[-1][0].order.trigger)
 
     def _hold(self, guard: Guard, size: Decimal) -> None:
         guard.held, guard.open = size, closable(self._executor.instruments[guard.instrument], size)
 
     def _place(self, guard: Guard, entry: Order, size: Decimal, trigger: Decimal | None) -> None:
         """A stop at `trigger`, or without one an exit at the market."""
-        executor = self._executor
+        order = self._stop(entry, size, trigger)
+        guard.stops[order.client_id] = order
+        self._executor.submit(order)
+
+    def _stop(self, entry: Order, size: Decimal, trigger: Decimal | None) -> Order:
         number = self._made[entry.client_id] = self._made.get(entry.client_id, 0) + 1
         side: Side = opposite(entry.side)
-        order = Order(
+        instrument = self._executor.instruments[entry.instrument]
+        return Order(
             client_id=f"{entry.client_id}S{number}",
             account=entry.account,
             plan=entry.plan,
@@ -147,12 +234,10 @@ class Protection:
             side=side,
             kind="market" if trigger is None else "stop",
             size=size,
-            trigger=None if trigger is None else safe_price(executor.instruments[entry.instrument], side, trigger),
+            trigger=None if trigger is None else safe_price(instrument, side, trigger),
             reduce_only=True,
             decision=entry.decision,
         )
-        guard.stops[order.client_id] = order
-        executor.submit(order)
 
     # ---- the ladder
 
@@ -216,6 +301,11 @@ class Protection:
 def _guards(order: Order, guard: Guard) -> bool:
     """Whether the order would reduce what is held."""
     return bool(guard.open) and (order.side == "sell") == (guard.open > 0)
+
+
+def _seen(work: Work) -> bool:
+    """Whether the venue is known to have it."""
+    return work.state != "intent"
 
 
 def _is_guard(order: Order) -> bool:

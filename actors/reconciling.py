@@ -13,7 +13,7 @@ from kokex.kernel.cell import Failure
 from kokex.market.money import EXACT
 from kokex.market.positions import change
 from kokex.messages import Fill, Funding, Portfolio
-from kokex.ports import FillReport, FundingReport, VenueState
+from kokex.ports import FillReport, FundingReport, OrderReport, VenueState
 
 if TYPE_CHECKING:
     from actors.executor import OrderExecutor
@@ -40,6 +40,8 @@ class Reconciling:
         self._funded_since = 0
         self._comparing = False  # positions are asked for, or will be again
         self._differed = 0  # times
+        self.halted = False  # positions differ
+        self._strayed = ""  # how positions differed in the last sweep
         self._held: dict[str, Decimal] = {}  # instrument -> size, by the fills on record; until positions agreed
 
     def funded_since(self, last: Portfolio | None) -> int:
@@ -131,12 +133,10 @@ class Reconciling:
         if isinstance(outcome, Failure):
             executor.later(ASK_AGAIN_S, self._compare)
             return
-        there = {each.instrument: each.size for each in outcome.positions if each.size}
-        here = {instrument: size for instrument, size in self._held.items() if size}
-        if there == here:
+        if not (difference := self._difference(outcome, self._held)):
             executor.become_ready()
             return
-        text = f"the venue has {_words(there)}, on record is {_words(here)}: nothing is sent until they agree"
+        text = f"{difference}: nothing is sent until they agree"
         executor.say("critical", "positions", text)
         executor.later(min(ASK_AGAIN_S * 2**self._differed, LONGEST_WAIT_S), self._look_again)
         self._differed += 1
@@ -144,6 +144,17 @@ class Reconciling:
     def _look_again(self) -> None:
         self._comparing = False
         self.fetch_trades()
+
+    def _difference(self, state: VenueState, held: Mapping[str, Decimal]) -> str:
+        """Between the venue's positions and ours. Coins beyond ours are their owner's."""
+        there = {each.instrument: each.size for each in state.positions if each.size}
+        here = {symbol: size for symbol, size in held.items() if size}
+        for symbol in {*there, *here}:
+            size, ours = there.get(symbol, ZERO), here.get(symbol, ZERO)
+            spot = self._executor.instruments[symbol].kind == "spot"
+            if size < ours if spot else size != ours:
+                return f"the venue has {_words(there)}, on record is {_words(here)}"
+        return ""
 
     # ---- sweeping
 
@@ -174,6 +185,7 @@ class Reconciling:
             return
         executor = self._executor
         open_there = {report.client_id: report for report in outcome.open_orders}
+        self._look_for_strays(outcome)
         for client_id, work in list(executor.work.items()):
             if not work.sent or work.resolving or work.state == "intent":
                 continue
@@ -181,6 +193,41 @@ class Reconciling:
                 executor.reported(work, open_there[client_id])
             else:
                 executor.inquire(client_id)
+
+    def _look_for_strays(self, state: VenueState) -> None:
+        """What should not be there: an order of ours that is over on record, a position that no trade explains."""
+        executor = self._executor
+        ours = f"k{executor.store.tag}"
+        for report in state.open_orders:
+            if report.order and report.client_id.startswith(ours) and report.client_id not in executor.work:
+                text = f"order {report.client_id} works at the venue, but is over on record: cancelling it"
+                executor.say("warning", "order", text)
+                executor.call(
+                    executor.venue.cancel, report.order, returns=OrderReport, then=_done,
+                    timeout_s=executor.settings.timeout_s, latency_ns=executor.venue.latency_ns,
+                )  # fmt: skip
+        quiet = not any(work.state in ("intent", "partial") or work.resolving for work in executor.work.values())
+        if not executor.ready or not quiet:
+            return
+        difference = self._difference(state, executor.protection.held())
+        if difference and self._strayed == difference:  # twice: it is not a trade on its way
+            self._halt(difference)
+        elif not difference:
+            self._resume()
+        self._strayed = difference
+
+    def _halt(self, why: str) -> None:
+        """No new entries: what is held is not what is on record. Exits go on."""
+        if not self.halted:
+            self.halted = True
+            self._executor.say("critical", "positions", f"{why}: exits only until they agree")
+            self._executor.tell_link(up=False, reason=why)
+
+    def _resume(self) -> None:
+        if self.halted:
+            self.halted = False
+            self._executor.say("info", "positions", "positions agree with the venue again")
+            self._executor.tell_link(up=True)
 
     # ---- funding
 
@@ -218,6 +265,10 @@ class Reconciling:
                 )
             )  # fmt: skip
         self._funded_since = max(self._funded_since, executor.now - FUNDED_NS)
+
+
+def _done(_: OrderReport | Failure) -> None:
+    """The next sweep sees."""
 
 
 def _words(sizes: Mapping[str, Decimal]) -> str:

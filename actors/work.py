@@ -28,8 +28,8 @@ class Work:
     """An order that is not settled."""
 
     __slots__ = (
-        "asking", "cancelling", "ended", "filled", "known_ns", "limited", "order", "resolving", "sent", "state", "stop",
-        "trades", "waiting",
+        "asking", "cancelling", "ended", "filled", "hoped", "known_ns", "limited", "order", "parent", "repriced",
+        "resolving", "sent", "state", "stop", "trades", "waiting",
     )  # fmt: skip
 
     def __init__(self, order: Order, stop: Decimal | None, now: int) -> None:
@@ -43,6 +43,9 @@ class Work:
         self.asking = False  # right now
         self.cancelling = False
         self.limited = False  # its time limit runs
+        self.repriced = 0  # times
+        self.parent = ""  # the entry that brings it along, as its attached stop
+        self.hoped = False  # such a stop, not seen yet, that will come about
         self.ended: OrderReport | None = None  # the venue's last word on it, while fills before that are missing
         self.known_ns = now  # trades before this, less a margin, are booked
         self.waiting: list[int] = []  # questions (cancel) to answer when it is settled

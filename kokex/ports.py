@@ -127,6 +127,13 @@ class FundingReport(Struct, frozen=True, kw_only=True):
     due_ns: int
 
 
+class Touch(Struct, frozen=True):
+    """Where an instrument trades now."""
+
+    bid: Decimal
+    ask: Decimal
+
+
 class VenueState(Struct, frozen=True, kw_only=True):
     """An account at the venue."""
 
@@ -159,6 +166,16 @@ class Venue(Protocol):
         ...
 
     async def state(self) -> VenueState: ...
+
+    async def amend(self, order: Order, size: Decimal, price: Decimal) -> OrderReport:
+        """A limit order at another price and size (what is filled included); the report says what holds then."""
+        ...
+
+    async def touch(self, instrument: str) -> Touch: ...
+
+    async def keep_alive(self, timeout_s: int) -> None:
+        """The dead-man's switch: limit orders are cancelled there unless this is heard again in time; 0: never mind."""
+        ...
 
 
 # ---- store ----------------------------------------------------------------------------------

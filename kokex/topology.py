@@ -153,6 +153,7 @@ def build(
     known = {each.symbol: each for each in instruments}
     by_name = {plan.name: plan for plan in plans}
     cash = {account.name: account.cash for account in accounts}
+    remote = {account.name for account in accounts if account.venue.kind != "paper"}
     leverage = {
         account.name: Decimal(str(config.paper.leverage if account.venue.kind == "paper" else account.venue.leverage))
         for account in accounts
@@ -165,7 +166,9 @@ def build(
 
     def executor(account: str) -> OrderExecutor:
         venue = ports.venues[account]
-        return OrderExecutor(account, venue, store, known, config.executor, sweep_s=how.sweep_s, bugs=how.bugs)
+        return OrderExecutor(
+            account, venue, store, known, config.executor, sweep_s=how.sweep_s, remote=account in remote, bugs=how.bugs
+        )
 
     def risk(account: str) -> RiskKeeper:
         return RiskKeeper(

@@ -161,7 +161,9 @@ class Executor(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     timeout_s: Seconds = 10.0  # for the venue's answer
     request_ttl_s: Seconds = 5.0  # the venue must not accept a request later
-    limit_timeout_s: Seconds = 60.0  # of a limit order, or of what a partly filled entry still wants: then cancelled
+    limit_timeout_s: Seconds = 60.0  # of a limit order, or of what a partly filled entry still wants
+    limit_end: Literal["cancel", "reprice"] = "cancel"  # what happens then
+    reprices: Annotated[int, Range(least=1, most=100)] = 3  # times, each with the time again; then it is cancelled
 
 
 class Store(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

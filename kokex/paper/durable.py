@@ -5,6 +5,8 @@ messages that tell of it, so whatever prefix of the rows is on disk, no fill is 
 and an order is acknowledged once its row is on disk, so no order is forgotten either.
 """
 
+from decimal import Decimal
+
 from kokex.messages import Order
 from kokex.paper.exchange import Exchange
 from kokex.paper.venue import PaperVenue
@@ -37,6 +39,9 @@ class DurablePaperVenue(PaperVenue):
 
     async def cancel(self, order: Order) -> OrderReport:
         return await self._acknowledged(await super().cancel(order))
+
+    async def amend(self, order: Order, size: Decimal, price: Decimal) -> OrderReport:
+        return await self._acknowledged(await super().amend(order, size, price))
 
     async def _acknowledged(self, report: OrderReport) -> OrderReport:
         try:

@@ -1,8 +1,11 @@
 """The paper venue: one account at a paper exchange, as `ports.Venue`. A client id is unique in its account."""
 
+from decimal import Decimal
+
+from kokex.market.instruments import exact
 from kokex.messages import Order
 from kokex.paper.exchange import Exchange
-from kokex.ports import FillReport, FundingReport, OrderReport, VenueState
+from kokex.ports import FillReport, FundingReport, OrderReport, Rejected, Touch, VenueState
 
 
 class PaperVenue:
@@ -29,6 +32,19 @@ class PaperVenue:
 
     async def fundings(self, since_ns: int) -> list[FundingReport]:
         return self._exchange.fundings(self._account, since_ns)
+
+    async def amend(self, order: Order, size: Decimal, price: Decimal) -> OrderReport:
+        return self._exchange.amend(self._account, order.client_id, size, price)
+
+    async def touch(self, instrument: str) -> Touch:
+        """Raises Rejected before the first candle."""
+        mark = self._exchange.marks.get(instrument)
+        if mark is None:
+            raise Rejected("no_price", f"{instrument} has no price yet")
+        return Touch(bid=exact(mark), ask=exact(mark))
+
+    async def keep_alive(self, timeout_s: int) -> None:
+        """In process nobody can be cut off from it."""
 
     async def state(self) -> VenueState:
         return self._exchange.state(self._account)

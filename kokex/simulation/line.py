@@ -5,6 +5,7 @@ event of the world, and only waiting for its answer belongs to the process.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Protocol, TypeVar, final
 
 import anyio
@@ -12,7 +13,8 @@ from msgspec.structs import replace
 
 from kokex.messages import Fill, Funding, Link, Message, Order, OrderUpdate
 from kokex.paper.exchange import Exchange
-from kokex.ports import Ambiguous, FillReport, FundingReport, OrderReport, Rejected, VenueState
+from kokex.paper.venue import PaperVenue
+from kokex.ports import Ambiguous, FillReport, FundingReport, OrderReport, Rejected, Touch, VenueState
 from kokex.simulation.faults import Faults
 
 T = TypeVar("T")
@@ -78,6 +80,15 @@ class Line:
 
     async def fundings(self, since_ns: int) -> list[FundingReport]:
         return await self._request(lambda: self._exchange.fundings(self._account, since_ns))
+
+    async def amend(self, order: Order, size: Decimal, price: Decimal) -> OrderReport:
+        return await self._request(lambda: self._exchange.amend(self._account, order.client_id, size, price))
+
+    async def touch(self, instrument: str) -> Touch:
+        return await PaperVenue(self._exchange, self._account, 0).touch(instrument)
+
+    async def keep_alive(self, timeout_s: int) -> None:
+        """Not of this exchange."""
 
     async def state(self) -> VenueState:
         return await self._request(lambda: self._exchange.state(self._account))

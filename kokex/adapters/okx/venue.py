@@ -40,7 +40,7 @@ from kokex.adapters.okx.wire.account import Position as PositionRow
 from kokex.adapters.okx.wire.trade import AlgoOrder
 from kokex.adapters.okx.wire.trade import Order as Row
 from kokex.messages import Instrument, Order, Position
-from kokex.ports import Ambiguous, FillReport, FundingReport, OrderReport, Rejected, VenueState
+from kokex.ports import Ambiguous, FillReport, FundingReport, OrderReport, Rejected, Touch, VenueState
 
 T = TypeVar("T")
 
@@ -55,7 +55,6 @@ class OkxVenue:
     """Raises Rejected or Ambiguous, nothing else. `up` is set by the account's streams."""
 
     latency_ns = 0  # it takes what it takes
-    attaches = True
 
     def __init__(
         self,
@@ -108,6 +107,14 @@ class OkxVenue:
         if report.state in ("working", "partial"):
             raise Ambiguous("the cancel was accepted, but the order is still there")
         return report
+
+    async def touch(self, instrument: str) -> Touch:
+        rows = await self._public.ticker(instrument)
+        with _readable():
+            bid, ask = number(rows[0].bid_px), number(rows[0].ask_px)
+        if bid is None or ask is None:
+            raise Rejected("no_price", f"the book of {instrument} is empty on a side")
+        return Touch(bid=bid, ask=ask)
 
     async def keep_alive(self, timeout_s: int) -> None:
         """OKX cancels our pending orders unless it hears from us again in time; 0: never mind."""
@@ -288,5 +295,5 @@ def _readable() -> Generator[None, None, None]:
     """What cannot be read proves nothing."""
     try:
         yield
-    except (ValueError, KeyError) as error:
+    except (ValueError, LookupError) as error:
         raise Ambiguous(f"an answer that cannot be read: {error}") from error
