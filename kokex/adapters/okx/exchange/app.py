@@ -119,6 +119,8 @@ class Server:
         key = venue.keys.check(method, raw, body, request.headers, now) if endpoint.private else None
         decoded: Any = None
         if method == "POST":
+            if body and "json" not in request.headers.get("Content-Type", "").lower():
+                raise Failure("50006")
             decoded = _decoded(body)
             first = decoded[0] if isinstance(decoded, list) and decoded else decoded  # pyright: ignore[reportUnknownVariableType]
             given = Params(first if isinstance(first, dict) else {})  # pyright: ignore[reportUnknownArgumentType]

@@ -56,7 +56,7 @@ class Board:
 
     def _place(self, price: float) -> None:
         self.price = price
-        self._anchor = max(self._step * (DEPTH + 2), round(price / self._tick))
+        self._anchor = max(self._step, round(price / self._tick))
 
     # ---- moving -----------------------------------------------------------------------------
 
@@ -68,6 +68,11 @@ class Board:
         self._taken.clear()
         self._ladders.clear()
         self.sequence += 1 + int(self._chance.random() * 5)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the last trade is further from the price than the book allows."""
+        return abs(self.last - self.price) > 1.5 * self._step * self._tick
 
     def trade(self, at_ms: int) -> Trade:
         """Somebody else trades."""
@@ -142,7 +147,7 @@ class Board:
         start = self._anchor - self._anchor % step
         ticks = start + step if sign > 0 else start
         given = 0
-        while given < most:
+        while given < most and ticks > 0:
             noise = ((ticks * 2654435761) ^ (((epoch + (ticks & 7)) >> 3) * 40503 * sign)) & 0xFFFFFFFF
             share = noise / 0x100000000
             lots = least + int(typical * (0.05 + 2.7 * share * share))

@@ -6,6 +6,7 @@ size tell the same story. A history that nobody recorded is made by the process 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from math import exp, log
 from typing import NamedTuple
 
@@ -87,15 +88,14 @@ class Course:
         self._drawn: dict[int, dict[int, Bar]] = {span: {} for span in SPANS}
         self._ahead: Iterator[tuple[int, Bar]] = iter(())
         self.next = start  # the second that is to come
-        self._begin = start
-        if tape:
-            self._begin = tape[0][0] - tape[0][0] % HOUR
+        self._first = start - start % HOUR  # the oldest hour that is known
+        if tape and tape[0][0] < start:
             self._load(tape, tape_span, start)
         else:
-            self._make_up(price, start)
-        last = self._kept[1].get(start - 1) or next(reversed(self._kept[HOUR].values()))
-        self._path = Path(last.close)
-        self._first = min(self._kept[HOUR])
+            self._make_up(tape[0][1].open if tape else price, start)
+            self._ahead = iter(_parts(tape, tape_span, 1, seeded))
+        last = max(self._kept[HOUR])
+        self._path = Path(self._kept[HOUR][last].close)
 
     @property
     def price(self) -> float:
@@ -117,6 +117,7 @@ class Course:
 
     def close(self, bar: Bar) -> None:
         self._keep(self.next, bar)
+        self._prune(self.next)
         self.next += 1
 
     def _from_tape(self, at: int) -> Bar | None:
@@ -124,16 +125,21 @@ class Course:
             if when == at:
                 return bar
             if when > at:  # a gap in the file: the price stands still
-                self._ahead = _chained((when, bar), self._ahead)
+                self._ahead = chain([(when, bar)], self._ahead)
                 return Bar(self.price, self.price, self.price, self.price, 0.0)
         return None
 
-    def _keep(self, at: int, bar: Bar) -> None:
+    def _keep(self, at: int, bar: Bar, finest: int = 1) -> None:
         for span in SPANS:
-            begin = at - at % span
-            kept = self._kept[span]
-            kept[begin] = merged(kept.get(begin), bar)
-        self._kept[1].pop(at - SECONDS_KEPT, None)
+            if span >= finest:
+                begin = at - at % span
+                self._kept[span][begin] = merged(self._kept[span].get(begin), bar)
+
+    def _prune(self, at: int) -> None:
+        """Seconds are kept for hours; later they are drawn again, inside the same minutes."""
+        if at % MINUTE == 0:
+            for second in range(at - SECONDS_KEPT - MINUTE, at - SECONDS_KEPT):
+                self._kept[1].pop(second, None)
 
     # ---- the past ---------------------------------------------------------------------------
 
@@ -148,21 +154,14 @@ class Course:
         wider = HOUR if span == MINUTE else MINUTE
         begin = at - at % wider
         parent = self.bar(wider, begin)
-        if parent is None or (
-            begin + wider > self._begin and begin not in self._drawn[wider] and self._tells_itself(wider, begin, span)
-        ):
-            return None
+        if parent is None or any(begin + step in self._kept[span] for step in range(0, wider, span)):
+            return None  # where some of its parts were kept, what is missing between them did not happen
         drawn = self._drawn[span]
         if len(drawn) > 50_000:
             drawn.clear()
-        chance = self._seeded(begin)
-        for index, each in enumerate(refine(parent, wider // span, chance)):
+        for index, each in enumerate(refine(parent, wider // span, self._seeded(begin))):
             drawn[begin + index * span] = each
         return drawn.get(at)
-
-    def _tells_itself(self, wider: int, begin: int, span: int) -> bool:
-        """Whether bars inside this one were kept: what is missing between them did not happen."""
-        return any(begin + step in self._kept[span] for step in range(0, wider, span))
 
     def _older_hour(self, at: int) -> Bar | None:
         hours = self._kept[HOUR]
@@ -212,38 +211,32 @@ class Course:
             self._kept[HOUR][hour - HOUR] = self._kept[HOUR][hour - HOUR]._replace(close=price)
 
     def _load(self, tape: Sequence[tuple[int, Bar]], span: int, start: int) -> None:
-        past = [row for row in tape if row[0] + span <= start]
-        for at, bar in past:
-            for when, part in _parts(
-                at, bar, span, HOUR if span >= HOUR else MINUTE if span >= MINUTE else 1, self._seeded
-            ):
-                for wider in SPANS:
-                    if wider >= min(span, HOUR) or span < MINUTE or (span < HOUR and wider >= MINUTE):
-                        begin = when - when % wider
-                        self._kept[wider][begin] = merged(self._kept[wider].get(begin), part)
-        self._ahead = (
-            (when, part)
-            for at, bar in tape[len(past) :]
-            for when, part in _parts(at, bar, span, 1, self._seeded)
-            if when >= start
-        )
-        if not past:
-            first = tape[0][1].open
-            self._first = start - start % HOUR
-            self._extend(self._first, first)
+        """The past of a tape is kept as it is; the bar that is running is told second by second, as is the future."""
+        finest = max(each for each in SPANS if each <= span)
+        whole = [row for row in tape if row[0] + span <= start]
+        for at, bar in _parts(whole, span, finest, self._seeded):
+            self._keep(at, bar, finest)
+        rest = iter(_parts(tape[len(whole) :], span, 1, self._seeded))
+        self._ahead = rest
+        for at, bar in rest:
+            if at >= start:
+                self._ahead = chain([(at, bar)], rest)
+                break
+            self._keep(at, bar)
+        self._first = min(self._kept[HOUR])
 
 
 def scaled(bar: Bar, by: float) -> Bar:
     return Bar(bar.open * by, bar.high * by, bar.low * by, bar.close * by, bar.volume / by)
 
 
-def _parts(at: int, bar: Bar, span: int, part: int, seeded: Callable[[int], Chance]) -> Iterable[tuple[int, Bar]]:
-    if span <= part:
-        return [(at, bar)]
-    drawn = refine(bar, span // part, seeded(at))
-    return [(at + index * part, each) for index, each in enumerate(drawn)]
-
-
-def _chained(first: tuple[int, Bar], rest: Iterator[tuple[int, Bar]]) -> Iterator[tuple[int, Bar]]:
-    yield first
-    yield from rest
+def _parts(
+    rows: Iterable[tuple[int, Bar]], span: int, part: int, seeded: Callable[[int], Chance]
+) -> Iterator[tuple[int, Bar]]:
+    """Bars of `span` seconds as bars of `part` seconds."""
+    for at, bar in rows:
+        if span <= part:
+            yield at, bar
+        else:
+            for index, each in enumerate(refine(bar, span // part, seeded(at))):
+                yield at + index * part, each

@@ -80,7 +80,7 @@ class Floor:
         for board in self.boards.values():
             price = now[board.listing.pair].close
             board.see(price, self.now_ms)
-            if self._chance.random() < 0.5:
+            if board.is_off or self._chance.random() < 0.3:
                 board.trade(self.now_ms)
             exchange.marks[board.listing.id] = float(board.text(price))
         for symbol in tuple(exchange.busy):

@@ -19,6 +19,8 @@ from kokex.adapters.okx.exchange.app import Server, serving
 from kokex.adapters.okx.exchange.course import Course
 from kokex.adapters.okx.exchange.listing import usual_listings
 from kokex.adapters.okx.exchange.signing import Key
+from kokex.adapters.okx.exchange.tapes import TapeError
+from kokex.adapters.okx.exchange.tapes import read as tapes_of
 from kokex.adapters.okx.exchange.venue import CASH, Owner, Venue
 
 
@@ -79,30 +81,39 @@ def owners(opening: Opening) -> list[Owner]:
     ]
 
 
-def venue(opening: Opening) -> Venue:
-    """The exchange, its market at this moment. Raises OpeningError."""
+def venue(opening: Opening) -> tuple[Venue, list[str]]:
+    """The exchange, its market at this moment, and what there is to say of it. Raises OpeningError."""
     clock = TradingClock()
     seed = fresh_seed() if opening.seed is None else opening.seed
     start = clock.now() // 1_000_000_000
+    try:
+        tapes = tapes_of(opening.candles, start)
+    except TapeError as error:
+        raise OpeningError(str(error)) from None
     listings = usual_listings()
+    known = {each.id for each in listings}
+    listings += [tape.listing for tape in tapes.values() if tape.listing.id not in known]
     courses: dict[str, Course] = {}
-    for each in listings:
-        if each.pair not in courses:
-            courses[each.pair] = Course(
-                each.usual,
-                start,
-                Random(f"{seed}:{each.pair}"),
-                lambda at, pair=each.pair: Random(f"{seed}:{pair}:{at}"),
-            )
-    return Venue(
-        listings,
-        courses,
-        owners(opening),
-        Random(seed),
-        clock.now,
-        funding_s=opening.funding_s,
-        limited=opening.limited,
+    for pair in dict.fromkeys(each.pair for each in listings):
+        tape = tapes.get(pair)
+        usual = next(each.usual for each in listings if each.pair == pair)
+        courses[pair] = Course(
+            usual,
+            start,
+            Random(f"{seed}:{pair}"),
+            lambda at, pair=pair: Random(f"{seed}:{pair}:{at}"),
+            tape.rows if tape else (),
+            tape.span if tape else 0,
+        )
+    market = Random(seed)
+    notes = [
+        f"{tape.listing.id}: {len(tape.rows)} candles of {tape.span} s, moved by {tape.moved_s / 86_400:g} days"
+        for tape in tapes.values()
+    ]
+    made = Venue(
+        listings, courses, owners(opening), market, clock.now, funding_s=opening.funding_s, limited=opening.limited
     )
+    return made, notes
 
 
 def tls(opening: Opening) -> ssl.SSLContext | None:
@@ -122,16 +133,19 @@ def tls(opening: Opening) -> ssl.SSLContext | None:
 def serve(opening: Opening, say: Callable[[str], None]) -> None:
     """Until a signal, or for `for_s`. Raises OpeningError."""
     context = tls(opening)
-    server = Server(venue(opening), faults=opening.faults)
+    made, notes = venue(opening)
+    server = Server(made, faults=opening.faults)
     gc.collect()
     gc.freeze()
     try:
-        asyncio.run(_serve(opening, server, context, say))
+        asyncio.run(_serve(opening, server, context, say, notes))
     except OSError as error:
         raise OpeningError(f"cannot listen on {opening.host}:{opening.port}: {error.strerror or error}") from None
 
 
-async def _serve(opening: Opening, server: Server, context: ssl.SSLContext | None, say: Callable[[str], None]) -> None:
+async def _serve(
+    opening: Opening, server: Server, context: ssl.SSLContext | None, say: Callable[[str], None], notes: list[str]
+) -> None:
     end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -142,5 +156,7 @@ async def _serve(opening: Opening, server: Server, context: ssl.SSLContext | Non
             f"exchange: http{scheme}://{opening.host}:{port}/api/v5, "
             f"ws{scheme}://{opening.host}:{port}/ws/v5/public|private|business"
         )
+        for note in notes:
+            say(note)
         with suppress(TimeoutError):
             await asyncio.wait_for(end.wait(), opening.for_s)

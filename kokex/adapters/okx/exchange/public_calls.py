@@ -230,6 +230,21 @@ def exchange_rate(call: Call) -> Answer:
     return [{"usdCny": "7.1"}]
 
 
+def total_volume(call: Call) -> Answer:
+    floor = call.venue.floor
+    worth = sum(floor.day(pair).quote_volume for pair in floor.courses)
+    return [{"ts": str(call.now_ms), "volCny": f"{worth * 7.1:.2f}", "volUsd": f"{worth:.2f}"}]
+
+
+def index_components(call: Call) -> Answer:
+    floor, pair = call.venue.floor, call.given.get("index") or call.given.need("instId")
+    if pair not in floor.courses:
+        raise Failure("51014", "Index doesn't exist.")
+    last = market_rows.index_ticker(floor, pair)["idxPx"]
+    one = {"cnvPx": last, "exch": "KOKEX", "symPx": last, "symbol": pair.replace("-", "/"), "wgt": "1"}
+    return {"code": "0", "msg": "", "data": {"components": [one], "index": pair, "last": last, "ts": str(call.now_ms)}}
+
+
 def convert_contracts(call: Call) -> Answer:
     """`type` 1: base currency to contracts, 2: contracts to base currency."""
     swap, size = _swap(call), call.given.number("sz")
@@ -273,6 +288,8 @@ PUBLIC: dict[tuple[str, str], Endpoint] = {
     ("GET", "market/history-index-candles"): _public(index_candles, 10),
     ("GET", "market/trades"): _public(trades, 100),
     ("GET", "market/history-trades"): _public(history_trades, 20),
+    ("GET", "market/platform-24-volume"): _public(total_volume, 2),
+    ("GET", "market/index-components"): _public(index_components, 20),
     ("GET", "market/exchange-rate"): _public(exchange_rate, 1),
     ("GET", "system/status"): Endpoint(status, Limit(1, 5.0), private=False),
 }

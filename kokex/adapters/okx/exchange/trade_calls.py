@@ -14,7 +14,7 @@ from kokex.adapters.okx.exchange.orders import Order
 
 THREE_DAYS_MS = 3 * 86_400_000
 UNFILLED_KEPT_MS = 2 * 3_600_000  # a canceled order without a fill is forgotten after this
-DEADLINE_CODE = "50036"
+ALL_ORDERS = Limit(1000)  # placed and amended, of an account
 
 One = Callable[["Operations", Member, Params], Row]
 
@@ -39,7 +39,7 @@ class Operations:
     def place(self, given: Params) -> Row:
         tag = given.get("tag")
         try:
-            self.deadline()
+            self.pace()
             return self._row(given, self.desk.place(self.call.member, given), None, tag=tag) | {"sMsg": "Order placed"}
         except Failure as failure:
             return self._row(given, None, failure, tag=tag) | {"ordId": ""}
@@ -55,19 +55,25 @@ class Operations:
     def amend(self, given: Params) -> Row:
         request = given.get("reqId")
         try:
-            self.deadline()
+            self.pace()
             return self._row(given, self.desk.amend(self.call.member, given), None, reqId=request)
         except Failure as failure:
             return self._row(given, None, failure, reqId=request)
 
-    def deadline(self) -> None:
+    def pace(self) -> None:
+        """What all orders of an account share. Raises Failure."""
+        if not self.call.venue.limits.admit((self.call.member.name, "orders"), ALL_ORDERS, self.call.now_ms):
+            raise Failure("50061")
+
+    def deadline(self) -> "Operations":
         """`expTime`: the request must not be done later. Raises Failure."""
         asked = self.call.headers.get("expTime")
         if asked:
             if not str(asked).isdigit():
                 raise wrong("expTime")
             if int(asked) < self.call.now_ms:
-                raise Failure(DEADLINE_CODE)
+                raise Failure("50036")
+        return self
 
 
 def several(call: Call, one: Callable[[Params], Row]) -> Row:
@@ -79,11 +85,11 @@ def several(call: Call, one: Callable[[Params], Row]) -> Row:
 
 
 def place(call: Call) -> Answer:
-    return rows_answer([Operations(call).place(call.given)])
+    return rows_answer([Operations(call).deadline().place(call.given)])
 
 
 def batch(call: Call) -> Answer:
-    return several(call, Operations(call).place)
+    return several(call, Operations(call).deadline().place)
 
 
 def cancel(call: Call) -> Answer:
@@ -95,11 +101,11 @@ def cancel_batch(call: Call) -> Answer:
 
 
 def amend(call: Call) -> Answer:
-    return rows_answer([Operations(call).amend(call.given)])
+    return rows_answer([Operations(call).deadline().amend(call.given)])
 
 
 def amend_batch(call: Call) -> Answer:
-    return several(call, Operations(call).amend)
+    return several(call, Operations(call).deadline().amend)
 
 
 def order(call: Call) -> Answer:
