@@ -13,7 +13,7 @@ import msgspec
 from kokex.brain.rules import Wish, agreeing, is_stale, now_spent, vote
 from kokex.config import Plan
 from kokex.kernel.actor import Actor
-from kokex.messages import Alert, Briefing, Decision, Fill, Instrument, Readings
+from kokex.messages import Alert, Briefing, Decision, Fill, Instrument, Prompt, Readings
 from kokex.ports import Saved, Store
 
 ZERO = Decimal(0)
@@ -23,6 +23,7 @@ Key = tuple[str, str]  # plan, instrument
 
 class Brain(Actor):
     emits = (Decision, Alert)
+    asks = (Prompt,)
     state = list[tuple[Key, dict[str, int]]]
 
     def __init__(self, plans: Sequence[Plan], instruments: Mapping[str, Instrument], store: Store) -> None:

@@ -23,7 +23,7 @@ from kokex.config import Plan
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import Failure, Timer
 from kokex.market.calendars import next_session, session_times
-from kokex.messages import Alert, Command, Cycle, Edge, Link, Readings
+from kokex.messages import Alert, Allowance, Command, Cycle, Edge, Link, Readings
 from kokex.ports import Saved, Store
 
 KEY = "scheduler"
@@ -71,6 +71,7 @@ class Scheduler(Actor):
         self._paused = False
         self._said: dict[str, bool] = {}  # plan -> started or stopped by a person
         self._market_up = True
+        self._allowed: dict[str, int] = {}  # purpose -> from when on a model may be asked
         self._rhythms: dict[str, Rhythm] = {}
         for plan in plans:
             by_market: dict[str, list[str]] = {}
@@ -131,6 +132,9 @@ class Scheduler(Actor):
 
     def on_link(self, link: Link) -> None:
         self._market_up = link.up
+
+    def on_allowance(self, allowance: Allowance) -> None:
+        self._allowed[allowance.purpose] = allowance.not_before_ns
 
     # ---- cycles
 

@@ -10,7 +10,22 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from kokex.messages import Approved, Candle, Fill, Instrument, Message, Order, OrderState, Outlook, Portfolio, Position
+from kokex.messages import (
+    Approved,
+    Candle,
+    Fill,
+    Instrument,
+    LlmCall,
+    Message,
+    Moment,
+    Order,
+    OrderState,
+    Outlook,
+    Portfolio,
+    Position,
+    Prompt,
+    Sent,
+)
 
 
 class Rejected(Exception):
@@ -264,6 +279,23 @@ class Store(Protocol):
 
     async def portfolio(self, account: str) -> Portfolio | None:
         """The newest on record."""
+        ...
+
+    async def llm_calls(self, last_ns: int) -> list[LlmCall]:
+        """Records of requests to models, without what was asked and answered, oldest first: all that were begun within
+        `last_ns` before the newest, by the system clock."""
+        ...
+
+
+class Llm(Protocol):
+    """Language models. A request is sent once, and never again by itself: who asks keeps count."""
+
+    async def moment(self) -> Moment:
+        """What the machine's clocks say; quotas keep to these and not to the trading clock."""
+        ...
+
+    async def send(self, provider: str, prompt: Prompt, timeout_s: float) -> Sent:
+        """Exactly one HTTP request. Never raises: what goes wrong is a Fault."""
         ...
 
 

@@ -16,6 +16,7 @@ from actors.feed import Feed
 from actors.forecaster import Forecaster
 from actors.indicator import Indicator
 from actors.journal import Journal
+from actors.llm import Caller
 from actors.notifier import Notifier
 from actors.portfolio import PortfolioKeeper
 from actors.risk import RiskKeeper
@@ -27,6 +28,7 @@ from kokex.kernel.wires import ANYONE, KERNEL, ask, block, conflate, drop_oldest
 from kokex.messages import (
     Alarm,
     Alert,
+    Allowance,
     Approved,
     Briefing,
     Candles,
@@ -40,15 +42,17 @@ from kokex.messages import (
     Instrument,
     Lifecycle,
     Link,
+    LlmCall,
     Mark,
     Message,
     OrderUpdate,
     Portfolio,
+    Prompt,
     Readings,
     Refused,
     Sample,
 )
-from kokex.ports import Chance, Console, Control, Store, Venue
+from kokex.ports import Chance, Console, Control, Llm, Store, Venue
 from kokex.ports import Forecaster as Model
 
 WIRES = [
@@ -71,6 +75,9 @@ WIRES = [
     wire("forecaster", Briefing, "brain", block(64)),
     wire("brain", Decision, "risk", block(64), by="account"),
     wire("risk", Approved, "executor", block(64), by="account"),
+    wire("brain", Prompt, "llm", ask()),
+    record("llm", LlmCall),
+    wire("llm", Allowance, "scheduler", conflate("purpose")),
     # -- back up: feedback never blocks
     wire("executor", Fill, "portfolio", fail(1024), by="account"),
     wire("executor", Fill, "brain", fail(1024)),
@@ -102,7 +109,7 @@ WIRES = [
 JOURNALED: frozenset[type[Message]] = frozenset(
     {
         Edge, Cycle, Forecast, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio, Alert,
-        Command, Lifecycle, Link,
+        Command, Lifecycle, Link, LlmCall,
     }
 )  # fmt: skip
 # And of what comes from outside: the rest is put on record by the actor it went to.
@@ -118,6 +125,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     control: Control
     console: Console | None = None
     model: Model | None = None  # that forecasts; None: the statistical baseline
+    llm: Llm | None = None  # None: no model is asked
     source: Source | None = None
     save_market: Callable[[], None] | None = None
 
@@ -206,6 +214,7 @@ def build(
                 intensity=10,
                 keys=tuple(cash),
             ),
+            Child("llm", lambda _: Caller(config.llm, ports.llm, store, config.market.speed), Caller),
             Child("brain", lambda _: Brain(plans, known, store), Brain),
             Child("forecaster", lambda _: Forecaster(plans, ports.chance, store, ports.model), Forecaster),
             Child("scheduler", lambda _: Scheduler(plans, market_of, store), Scheduler),

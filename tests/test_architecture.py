@@ -27,7 +27,7 @@ ROOMS: dict[str, str] = {
     "kronos.client": "msgspec",
     "paper":         "msgspec market messages ports",
     "actors":        "anyio msgspec kernel messages ports config market brain strategies present",
-    "adapters":      "anyio msgspec asyncio aiosqlite aiohttp websockets telegram anthropic openai cryptography"
+    "adapters":      "brain anyio msgspec asyncio aiosqlite aiohttp websockets telegram anthropic openai cryptography"
                      " matplotlib messages ports config market present paper kronos.client",
     "topology":      "msgspec actors kernel ports config messages",
     "simulation":    "anyio msgspec asyncio trio outcome numpy messages ports kernel market config brain strategies"

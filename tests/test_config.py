@@ -38,7 +38,11 @@ MISTAKES = [
     ("[store]\nx = 1", "config.toml:2: store.x: unknown key; must be one of path, keep_days, commit_s"),
     ("[riks]\n", "config.toml:1: riks: unknown key; did you mean risk?"),
     ("mode.kid = 1", "config.toml:1: mode.kid: unknown key; did you mean kind?"),
-    ("[llm]\nmodel = 'm'", "config.toml:1: llm: not yet supported; must be left out"),
+    ("[llm]\nprovider = 'openai'", "config.toml:1: llm.model: needs the model's name, as the provider writes it"),
+    (
+        "[llm]\nreset_zone = 'Mars'\nprovider = 'openai'\nmodel = 'm'",
+        "config.toml:2: llm.reset_zone: no time zone 'Mars'; for example America/Los_Angeles",
+    ),
     (
         "[venue]\nbase_url = 'h'",
         'config.toml:2: venue.base_url: "h" is impossible; must be a URL like "https://www.okx.com", or empty',
@@ -111,7 +115,7 @@ MISTAKES = [
         "[venue]\nkind = 'okx'\nenvironment = 'demo'",
         'config.toml: market.source: "simulated": an account at OKX needs the market of OKX, "okx"',
     ),
-    ("[brain]\nkind = 'llm'", 'config.toml:2: brain.kind: "llm" is not yet supported; must be rules'),
+    ("[brain]\nkind = 'llm'", 'config.toml:2: brain.kind: "llm" needs a provider and a model in [llm]'),
     # contradictions
     ("[mode]\nlong_s = 60\nshort_s = 90", "config.toml:3: mode.short_s: 90 is longer than long_s; must be at most 60"),
     (

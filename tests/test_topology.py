@@ -36,6 +36,7 @@ from tests.actors.desk import memory
 
 ACCOUNTS = (Account(name="main", cash=Decimal(1000)), Account(name="shadow", cash=Decimal(1000)))
 MARKET_DATA = {"Candles", "Quote", "Book", "Mark", "Alarm", "Readings", "Sample"}
+OWN_RECORD = {"Prompt", "Allowance"}  # what a model was asked stands in its LlmCall
 
 
 def unheard(actor: str, message: Message) -> None:
@@ -62,7 +63,7 @@ def test_the_wires_fit_the_actors_and_the_tree_starts_from_the_record_to_the_peo
     assert list(system().cells) == [
         "journal", "notifier",
         "portfolio[main]", "executor[main]", "risk[main]", "portfolio[shadow]", "executor[shadow]", "risk[shadow]",
-        "brain", "forecaster", "scheduler", "indicator", "feed", "control",
+        "llm", "brain", "forecaster", "scheduler", "indicator", "feed", "control",
     ]  # fmt: skip
 
 
@@ -120,12 +121,12 @@ def test_every_message_that_somebody_sends_has_a_reader_or_is_for_the_record() -
 
 def test_the_journal_has_every_message_from_edge_on_and_no_market_data() -> None:
     every = {kind.__name__ for kind in get_args(AnyMessage)}
-    assert {kind.__name__ for kind in JOURNALED} == every - MARKET_DATA
+    assert {kind.__name__ for kind in JOURNALED} == every - MARKET_DATA - OWN_RECORD
 
 
 def test_the_kernel_tells_of_lifecycles_and_the_tap_alone_reads_forecasts() -> None:
     assert [w.target for w in WIRES if w.source == KERNEL] == ["notifier"]
-    assert [w.message.__name__ for w in WIRES if w.target == TAP] == ["Forecast"]
+    assert [w.message.__name__ for w in WIRES if w.target == TAP] == ["Forecast", "LlmCall"]
 
 
 def test_marks_answer_alarms() -> None:

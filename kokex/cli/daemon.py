@@ -9,7 +9,7 @@ import gc
 import os
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import NamedTuple, TextIO, final
+from typing import TYPE_CHECKING, NamedTuple, TextIO, final
 
 import anyio
 import msgspec
@@ -29,6 +29,7 @@ from kokex.cli.market import Ending, Tape, instruments_of, open_exchange, open_m
 from kokex.cli.narrator import Narrator
 from kokex.cli.options import control_socket, database, invocation
 from kokex.cli.output import Mistake
+from kokex.cli.thinking import providers
 from kokex.config import Config, Plan
 from kokex.kernel.starter import Escalated
 from kokex.kernel.system import Hooks, System
@@ -41,6 +42,9 @@ from kokex.present.words import age, clock
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 from strategies.spec import BadParameter, UnknownStrategy
 from strategies.spec import build as build_strategy
+
+if TYPE_CHECKING:
+    from kokex.adapters.llm.client import Providers
 
 MODE = "run"  # of a session, as against a backtest's
 DRAIN_S = 4.0  # and a second for the last commit: five in all
@@ -66,6 +70,7 @@ class Job(NamedTuple):
     tape: Tape | None
     history: int  # candles to warm up with
     for_s: float | None
+    llm: "Providers | None"  # language models
 
 
 def start(config: Config, for_s: float | None, out: TextIO) -> None:
@@ -73,7 +78,7 @@ def start(config: Config, for_s: float | None, out: TextIO) -> None:
     config = _in_step(config)
     plans = config.resolved_plans()
     history = WARM_UPS * max(_longest_look(plan) * plan.timeframe_ns for plan in plans) // config.market.span_ns
-    job = Job(config, plans, instruments_of(config), read_tape(config), history, for_s)
+    job = Job(config, plans, instruments_of(config), read_tape(config), history, for_s, providers(config))
     failure = anyio.run(_live, job, out, backend="asyncio")
     if failure:
         raise failure
@@ -198,6 +203,7 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
             chance=Random,
             control=control,
             console=console,
+            llm=job.llm,
             source=Ending(market, end.set),
             save_market=save,
         ),
@@ -208,6 +214,9 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
     socket = control_socket(config)
     session = f"process {os.getpid()}, session {store.session}"
     async with AsyncExitStack() as around:
+        if job.llm:
+            around.push_async_callback(job.llm.close)
+            await job.llm.warm()
         try:
             await around.enter_async_context(control.serve(socket))
         except OSError as error:

@@ -1,5 +1,6 @@
 """config.toml and the environment -> frozen structs: `load`. An unknown or wrong key is a `ConfigError` naming it."""
 
+from kokex.config.llm import Fallback, Llm, Shares
 from kokex.config.reading import SECRETS, ConfigError, load
 from kokex.config.schema import (
     Account,
@@ -32,8 +33,10 @@ __all__ = [
     "Control",
     "Edges",
     "Executor",
+    "Fallback",
     "Forecast",
     "Kronos",
+    "Llm",
     "Log",
     "Market",
     "Mode",
@@ -43,6 +46,7 @@ __all__ = [
     "PlanTable",
     "Risk",
     "Secrets",
+    "Shares",
     "Store",
     "Venue",
     "load",

@@ -1,6 +1,7 @@
 """What no single key can get wrong: values that contradict each other."""
 
 from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kokex.config.schema import Config, Mode, Plan
 
@@ -19,6 +20,7 @@ def contradictions(config: Config) -> Iterator[tuple[Key, str]]:
     yield from ((key, f"{name} is given twice") for name in _repeated(market.symbols))
     yield from _venues(config)
     yield from _edges(config)
+    yield from _llm(config)
 
     accounts = [account.name for account in config.resolved_accounts()]
     yield from _names("accounts", accounts)
@@ -61,6 +63,32 @@ def _mode(at: Key, mode: Mode) -> Iterator[tuple[Key, str]]:
         yield (*at, "spacing_h"), f"{reach}; must be at most {24 / mode.sessions:g}"
 
 
+def _llm(config: Config) -> Iterator[tuple[Key, str]]:
+    llm = config.llm
+    if llm.provider and not llm.model:
+        yield ("llm", "model"), "needs the model's name, as the provider writes it"
+    if llm.fallbacks and not llm.provider:
+        yield ("llm", "provider"), 'needs a first provider; must be "openai" or "anthropic"'
+    labels = [each.label for each in llm.chain]
+    for name in _repeated(labels):
+        yield ("llm", "fallbacks"), f"{name} is given twice; give one of them a name of its own"
+    for index, each in enumerate(llm.chain):
+        at = ("llm",) if index == 0 else ("llm", "fallbacks", str(index - 1))
+        if each.reset_zone and not _is_zone(each.reset_zone):
+            yield (*at, "reset_zone"), f"no time zone {each.reset_zone!r}; for example America/Los_Angeles"
+    shares = llm.shares
+    if (total := shares.scheduled + shares.event + shares.chat + shares.news + shares.research) > 1 + 1e-9:
+        yield ("llm", "shares"), f"add up to {total:g}; must be at most 1"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def _edges(config: Config) -> Iterator[tuple[Key, str]]:
     edges = config.edges
     for lower, higher in (
@@ -86,6 +114,8 @@ def _plan(at: Key, plan: Plan, config: Config) -> Iterator[tuple[Key, str]]:
             yield (*at, "instruments"), f"{name} is not among the market's; there is {', '.join(symbols)}"
     if plan.timeframe_ns % config.market.span_ns:
         yield (*at, "timeframe"), f'must be a multiple of the market\'s, "{config.market.timeframe}"'
+    if plan.brain.kind == "llm" and not config.llm.provider:
+        yield (*at, "brain", "kind"), '"llm" needs a provider and a model in [llm]'
     if not plan.brain.strategies:
         yield (*at, "brain", "strategies"), "needs at least one strategy"
     yield from (((*at, "brain", "strategies"), f"{name} is given twice") for name in _repeated(plan.brain.strategies))

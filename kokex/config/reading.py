@@ -27,7 +27,7 @@ from kokex.config.schema import Config
 DEFAULT_FILE = Path("config.toml")
 PREFIX = "KOKEX__"
 SECRETS = frozenset({"key", "secret", "passphrase", "token", "api_key"})  # what the last part of a secret's name may be
-LATER = frozenset({"llm", "telegram", "forecast.model", "forecast.tokenizer"})
+LATER = frozenset({"telegram", "forecast.model", "forecast.tokenizer"})
 TOLD = frozenset({"listed"})  # by the venue, not by the file
 INHERITED = ("mode", "brain", "forecast", "risk")  # tables a plan may override key by key
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
+from kokex.config.llm import Llm
 from kokex.config.rules import (
     TIGHTER,
     AccountKind,
@@ -111,7 +112,7 @@ class Edges(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Brain(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who decides."""
 
-    kind: Annotated[Literal["rules"], Later(("llm",))] = "rules"
+    kind: Literal["rules", "llm"] = "rules"
     strategies: tuple[Filled, ...] = ("trend",)
     min_conviction: Annotated[int, Range(least=1, most=5)] = 2
 
@@ -241,6 +242,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     paper: Paper = Paper()
     edges: Edges = Edges()
     brain: Brain = Brain()
+    llm: Llm = Llm()
     forecast: Forecast = Forecast()
     kronos: Kronos = Kronos()
     risk: Risk = Risk()

@@ -8,6 +8,21 @@ Prices and sizes an exchange sees are `Decimal`; indicator values are floats. An
 the venue's unit: base currency for spot, contracts for a swap.
 """
 
+from kokex.messages.llm import (
+    Allowance,
+    Answered,
+    Fault,
+    LlmCall,
+    Moment,
+    Prompt,
+    Purpose,
+    Reply,
+    Sent,
+    Shape,
+    Tool,
+    ToolCall,
+    Turn,
+)
 from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, Quote
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
 from kokex.messages.people import Alert, Command, Lifecycle
@@ -44,6 +59,9 @@ AnyMessage = (
     | Forecast
     | Briefing
     | Decision
+    | Prompt
+    | LlmCall
+    | Allowance
     | Approved
     | Refused
     | OrderUpdate
@@ -59,6 +77,8 @@ __all__ = [
     "Act",
     "Alarm",
     "Alert",
+    "Allowance",
+    "Answered",
     "AnyMessage",
     "Approved",
     "Book",
@@ -69,6 +89,7 @@ __all__ = [
     "Cycle",
     "Decision",
     "Edge",
+    "Fault",
     "Fill",
     "Forecast",
     "ForecastStep",
@@ -76,8 +97,10 @@ __all__ = [
     "Instrument",
     "Lifecycle",
     "Link",
+    "LlmCall",
     "Mark",
     "Message",
+    "Moment",
     "Order",
     "OrderKind",
     "OrderState",
@@ -85,11 +108,19 @@ __all__ = [
     "Outlook",
     "Portfolio",
     "Position",
+    "Prompt",
+    "Purpose",
     "Quote",
     "Readings",
     "Refused",
+    "Reply",
     "Sample",
+    "Sent",
     "Severity",
+    "Shape",
     "Side",
     "Signal",
+    "Tool",
+    "ToolCall",
+    "Turn",
 ]

@@ -21,7 +21,7 @@ from kokex.config import Config
 from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
 from kokex.messages import AnyMessage, Message
-from kokex.ports import Input, Store, Venue
+from kokex.ports import Input, Llm, Store, Venue
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 
 RECORDED = "run"  # the mode of sessions whose inputs are on record
@@ -108,6 +108,7 @@ TABLES: Mapping[str, str] = {  # table -> the column that names a row
     "fills": "client_id",
     "fundings": "id",
     "portfolios": "id",
+    "llm_calls": "id",
 }
 
 
@@ -234,6 +235,7 @@ def _system(session: queries.Session, store: DirectStore, end: int) -> System:
             store=cast(Store, Forgetful(store)),
             venues={account.name: cast(Venue, Absent()) for account in config.resolved_accounts()},
             chance=Random,
+            llm=cast(Llm, Absent()) if config.llm.provider else None,
             control=Absent(),
             console=_unheard,  # there is one: who talks to it also counts what it said
         ),

@@ -15,7 +15,19 @@ from kokex.kernel.inline import Inline
 from kokex.kernel.supervision import Child, Group
 from kokex.kernel.system import Hooks, System, inlet
 from kokex.kernel.wires import ANYONE, KERNEL, OUTSIDE, TAP, Wire, handler_name, record
-from kokex.messages import AnyMessage, Candle, Candles, Edge, Instrument, Message, Readings, Sample, Signal
+from kokex.messages import (
+    Answered,
+    AnyMessage,
+    Candle,
+    Candles,
+    Edge,
+    Instrument,
+    Message,
+    Prompt,
+    Readings,
+    Sample,
+    Signal,
+)
 from kokex.topology import WIRES
 
 SECOND = 1_000_000_000
@@ -31,10 +43,17 @@ M = TypeVar("M", bound=Message)
 class Desk:
     """Actors at work, by name. Those of an account belong to "main"."""
 
-    def __init__(self, actors: Mapping[str, Actor], *, start_ns: int = START) -> None:
+    def __init__(self, actors: Mapping[str, Actor], *, start_ns: int = START, store: DirectStore | None = None) -> None:
+        """`store`: what is said is written there too, as the daemon's tap does."""
         self.actors = actors
         self._heard: list[Message] = []
-        hooks = Hooks(tap=self._heard.append, journaled=frozenset(MESSAGES))
+
+        def tap(message: Message) -> None:
+            self._heard.append(message)
+            if store:
+                store.append(message)
+
+        hooks = Hooks(tap=tap, journaled=frozenset(MESSAGES))
         children = [Child(name, lambda _, actor=actor: actor, type(actor)) for name, actor in actors.items()]
         account = Group("account", tuple(c for c in children if c.name in PER_ACCOUNT), keys=("main",))
         others = tuple(c for c in children if c.name not in PER_ACCOUNT)
@@ -114,6 +133,13 @@ class Still(Actor):
     def on_sample(self, sample: Sample) -> Any:
         self.asked.append(sample)
         return self.answer
+
+
+class Nobody(Actor):
+    """A model that is not there."""
+
+    def on_prompt(self, prompt: Prompt) -> Answered:
+        return Answered(why="no provider is configured", refused=True)
 
 
 class Console:

@@ -20,6 +20,7 @@ from tests.actors.desk import (
     START,
     UP,
     Desk,
+    Nobody,
     memory,
     plan,
     readings,
@@ -30,7 +31,7 @@ STOPPED = "already traded on: waiting for a new signal"
 
 def desk_of(store: DirectStore | None = None) -> Desk:
     plans = (plan(instruments=(BTC, ETH, SPOT)), plan("other"))
-    return Desk({"brain": Brain(plans, INSTRUMENTS, store or memory())})
+    return Desk({"llm": Nobody(), "brain": Brain(plans, INSTRUMENTS, store or memory())})
 
 
 def briefing(

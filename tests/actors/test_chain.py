@@ -11,7 +11,7 @@ from actors.scheduler import Scheduler
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.config import Forecast, Mode, Plan
 from kokex.messages import Briefing, Cycle, Decision, Edge, Fill, Portfolio
-from tests.actors.desk import BTC, ETH, INSTRUMENTS, MINUTE, START, Desk, candle, candles, memory, plan
+from tests.actors.desk import BTC, ETH, INSTRUMENTS, MINUTE, START, Desk, Nobody, candle, candles, memory, plan
 
 CROSSING = [10.0, 9, 8, 7, 12, 13]  # sma_cross 2 over 3 turns up with the fifth candle
 
@@ -20,6 +20,7 @@ def desk_of(*plans: Plan, store: DirectStore | None = None) -> Desk:
     kept = store or memory()
     desk = Desk(
         {
+            "llm": Nobody(),
             "brain": Brain(plans, INSTRUMENTS, kept),
             "forecaster": Forecaster(plans, random.Random, kept),
             "scheduler": Scheduler(plans, lambda _: "crypto", kept),

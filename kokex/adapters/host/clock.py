@@ -5,8 +5,13 @@ passed. So trading time never goes back and never jumps when someone, or NTP, se
 `drift_ns` tells how far the two have come apart, for whoever should raise an alarm.
 """
 
+import secrets
 import time
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from kokex.messages.llm import Moment
 
 
 class TradingClock:
@@ -42,3 +47,18 @@ def moments(for_s: float, every_s: float = 0.1) -> Iterator[None]:
     while time.monotonic() < end:
         time.sleep(every_s)
         yield
+
+
+def moment() -> Moment:
+    """What the machine's clocks say: the one that is set, and the one that only runs (sleep included)."""
+    steady = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic_ns()
+    return Moment(time.time_ns(), steady, _boot())
+
+
+@cache
+def _boot() -> str:
+    """Names this start of the machine; where that cannot be known, this process."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return secrets.token_hex(16)

@@ -18,13 +18,13 @@ import msgspec
 
 from kokex.adapters.host.lock import FileLock
 from kokex.adapters.secrets.secret import redact
-from kokex.adapters.sqlite import queries
+from kokex.adapters.sqlite import llm_calls, queries
 from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
 from kokex.adapters.sqlite.rows import WRITTEN, Params, Statement, statements
-from kokex.messages import Candle, Fill, Message, Order, Portfolio
+from kokex.messages import Candle, Fill, LlmCall, Message, Order, Portfolio
 from kokex.ports import Entry, Row, StoreError
 
 T = TypeVar("T")
@@ -112,6 +112,9 @@ class LiveStore:
 
     async def portfolio(self, account: str) -> Portfolio | None:
         return await self.ask(queries.portfolio(account))
+
+    async def llm_calls(self, last_ns: int) -> list[LlmCall]:
+        return await self.ask(llm_calls.within(last_ns))
 
     async def ask(self, query: Query[T]) -> T:
         """Any of `queries`. Sees all that was appended, which it therefore commits first. Raises StoreError."""

@@ -11,7 +11,9 @@ from decimal import Decimal
 from typing import Any, final
 
 import msgspec
+from msgspec.structs import replace
 
+from kokex.adapters.sqlite import llm_calls
 from kokex.messages import (
     SETTLED,
     Alert,
@@ -26,6 +28,7 @@ from kokex.messages import (
     Funding,
     Lifecycle,
     Link,
+    LlmCall,
     Message,
     OrderUpdate,
     Portfolio,
@@ -78,8 +81,8 @@ class Batch:
     """The parameters of each statement."""
 
     __slots__ = (
-        "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "portfolios", "saved", "session",
-        "unwritten", "updates", "verdicts",
+        "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "portfolios",
+        "resolutions", "saved", "session", "unwritten", "updates", "verdicts",
     )  # fmt: skip
 
     def __init__(self, session: int) -> None:
@@ -93,6 +96,8 @@ class Batch:
         self.fills: list[Params] = []
         self.fundings: list[Params] = []
         self.portfolios: list[Params] = []
+        self.calls: list[Params] = []
+        self.resolutions: list[Params] = []
         self.saved: dict[str, Params] = {}
         self.inputs: list[Params] = []
         self.candles: list[Params] = []
@@ -107,6 +112,8 @@ class Batch:
             (FILL, self.fills),
             (FUNDING, self.fundings),
             (PORTFOLIO, self.portfolios),
+            (llm_calls.RESERVE, self.calls),
+            (llm_calls.RESOLVE, self.resolutions),
             (SAVED, list(self.saved.values())),
             (INPUT, self.inputs),
             (CANDLE, self.candles),
@@ -188,6 +195,16 @@ def _portfolio(b: Batch, m: Portfolio) -> None:
     b.portfolios.append((m.id, m.at, m.account, str(m.cash), str(m.equity)))
 
 
+def _llm_call(b: Batch, m: LlmCall) -> None:
+    """The long texts stand in the table alone."""
+    short = replace(m, request="", answer="")
+    b.journal.append((m.id, m.cause, m.at, "LlmCall", "", _encode(short).decode()))
+    if m.call:
+        b.resolutions.append(llm_calls.resolved(m))
+    else:
+        b.calls.append(llm_calls.reserved(m))
+
+
 def _saved(b: Batch, row: Saved) -> None:
     b.saved[row.key] = (row.key, row.body)
 
@@ -215,6 +232,7 @@ _WRITERS: dict[type, Callable[[Batch, Any], None]] = {
     Portfolio: _portfolio,
     Alert: _only_told_of_account,
     Command: _only_told,
+    LlmCall: _llm_call,
     Lifecycle: _only_told,
     Link: _only_told_of_account,
     Saved: _saved,

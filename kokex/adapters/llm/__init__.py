@@ -1,0 +1,1 @@
+"""Language models over HTTP: Anthropic's wire and OpenAI's. The only importers of the two SDKs, when configured."""

@@ -1,0 +1,166 @@
+"""What is known of models: how each is spoken to, what it costs, what it allows, what it may remember.
+
+Prices and quotas change without notice: each row is dated, and configuration overrides it. A model without a row
+is taken for the dearest one with the plainest abilities, so that a budget is never exceeded by ignorance.
+"""
+
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from kokex.brain.ledger import Quota
+from kokex.messages.llm import Reply
+
+Api = Literal["anthropic", "openai"]
+# native: the provider enforces a JSON schema; json: it only promises some JSON; prose: the prompt has to ask for it
+SchemaMode = Literal["native", "json", "prose"]
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """A row: all models whose name begins with `prefix`."""
+
+    prefix: str
+    api: Api
+    base_url: str = ""  # where it is served, unless configured; empty: the library's own
+    schema: SchemaMode = "native"
+    tool_choice: bool = True  # it may be told which tool to use
+    context: int = 128_000  # tokens
+    usd_in: Decimal  # per million tokens
+    usd_out: Decimal
+    priced: str  # the day these prices were read
+    rpm: int = 0  # of its free tier, 0: none known
+    rpd: int = 0
+    reset_zone: str = "UTC"  # where its day begins
+    cutoff: str = ""  # month up to which it may remember the world; empty: unknown, so all of the past
+
+
+class Wanted(Protocol):
+    """A provider as [llm] names it. Below zero, or empty: what the row of its model says."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def rpm(self) -> int: ...
+    @property
+    def rpd(self) -> int: ...
+    @property
+    def per_24h(self) -> int: ...
+    @property
+    def reset_zone(self) -> str: ...
+    @property
+    def usd_in(self) -> Decimal: ...
+    @property
+    def usd_out(self) -> Decimal: ...
+    @property
+    def schema_mode(self) -> str: ...
+    @property
+    def timeout_s(self) -> float: ...
+
+
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """A provider ready to be spoken to: what is configured laid over what is known."""
+
+    name: str
+    api: Api
+    base_url: str
+    model: str
+    schema: SchemaMode
+    tool_choice: bool
+    context: int
+    usd_in: Decimal
+    usd_out: Decimal
+    priced: str  # empty: nobody knows, the dearest were assumed
+    cutoff: str
+    timeout_s: float
+    quota: Quota
+
+    def at_most(self, input_tokens: int, output_tokens: int) -> Decimal:
+        """Dollars that so many tokens cost when none is cached."""
+        return (self.usd_in * input_tokens + self.usd_out * output_tokens) / 1_000_000
+
+    def cost(self, reply: Reply) -> Decimal:
+        """Dollars by the provider's own count. Cached tokens at a tenth of the price, as both wires bill them."""
+        full = reply.input_tokens - reply.cached_tokens
+        return (
+            self.usd_in * full + self.usd_in * reply.cached_tokens / 10 + self.usd_out * reply.output_tokens
+        ) / 1_000_000
+
+
+def _row(prefix: str, api: Api, usd_in: str, usd_out: str, **more: object) -> Model:
+    return Model(prefix=prefix, api=api, usd_in=Decimal(usd_in), usd_out=Decimal(usd_out), priced=_READ, **more)  # type: ignore[arg-type]
+
+
+_READ = "2026-11-20"
+_GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai/"
+_QWEN = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
+_DEEPSEEK = "https://api.deepseek.com"
+_PACIFIC = "America/Los_Angeles"
+
+# The first row that fits counts.
+MODELS: tuple[Model, ...] = (
+    _row("claude-haiku-4-5", "anthropic", "1", "5", context=200_000, cutoff="2025-02"),
+    _row("claude-haiku", "anthropic", "0.10", "0.50", context=200_000),
+    _row("claude-sonnet-5", "anthropic", "2", "10", context=200_000, cutoff="2026-01"),
+    _row("claude-opus-5", "anthropic", "4", "20", context=200_000, cutoff="2026-05"),
+    _row("claude", "anthropic", "5", "25", context=200_000),
+    _row("gpt-6-luna", "openai", "0.10", "0.50"),
+    _row("gpt-6-sol", "openai", "2", "10"),
+    # Google publishes no free quota any longer; twenty a day is what users were left with.
+    _row("gemini-3.1-flash-lite", "openai", "0.25", "1.50", base_url=_GEMINI, rpm=5, rpd=20, reset_zone=_PACIFIC,
+         context=1_000_000),
+    _row("gemini-3.5-flash-lite", "openai", "0.25", "1.50", base_url=_GEMINI, rpm=5, rpd=20, reset_zone=_PACIFIC,
+         context=1_000_000),
+    _row("gemini", "openai", "1.50", "7.50", base_url=_GEMINI, rpm=5, rpd=20, reset_zone=_PACIFIC, context=1_000_000),
+    _row("qwen", "openai", "1.20", "6", base_url=_QWEN, schema="json", context=128_000),
+    _row("deepseek", "openai", "0.60", "2.40", base_url=_DEEPSEEK, schema="json", tool_choice=False, context=128_000),
+)  # fmt: skip
+UNKNOWN = Model(
+    prefix="", api="openai", usd_in=Decimal(5), usd_out=Decimal(25), priced="", context=32_000, reset_zone="UTC"
+)
+
+
+def known(model: str) -> Model:
+    """The row of a model."""
+    name = model.rpartition("/")[2].lower()
+    return next((row for row in MODELS if name.startswith(row.prefix)), UNKNOWN)
+
+
+def endpoint(wanted: Wanted) -> Endpoint:
+    """What is configured, and the row's word where nothing is."""
+    row = known(wanted.model)
+    api: Api = "anthropic" if wanted.provider == "anthropic" else "openai"
+    mode: SchemaMode = wanted.schema_mode or row.schema  # type: ignore[assignment]
+    priced = wanted.usd_in >= 0 and wanted.usd_out >= 0
+    return Endpoint(
+        name=wanted.label,
+        api=api,
+        base_url=wanted.base_url or row.base_url,
+        model=wanted.model,
+        schema=mode,
+        tool_choice=row.tool_choice,
+        context=row.context,
+        usd_in=row.usd_in if wanted.usd_in < 0 else wanted.usd_in,
+        usd_out=row.usd_out if wanted.usd_out < 0 else wanted.usd_out,
+        priced="configured" if priced else row.priced,
+        cutoff=row.cutoff,
+        timeout_s=wanted.timeout_s,
+        quota=Quota(
+            rpm=row.rpm if wanted.rpm < 0 else wanted.rpm,
+            rpd=row.rpd if wanted.rpd < 0 else wanted.rpd,
+            per_24h=wanted.per_24h,
+            reset_zone=wanted.reset_zone or row.reset_zone,
+        ),
+    )
+
+
+def tokens(text: str) -> int:
+    """At least as many tokens as a text has, for any tokenizer known: prompts here are half numbers."""
+    ascii_only = text.isascii()
+    return len(text.encode()) // (3 if ascii_only else 2) + 1
