@@ -87,7 +87,7 @@ class Server:
             return web.Response(status=503)
         raw = request.raw_path
         path = raw.partition("?")[0].removeprefix("/api/v5/")
-        fault = self.venue.faults.pick("rest", f"/{path}") if self._faulty else None
+        fault = self.venue.faults.pick("rest", f"/{path}", f"{request.method} /{path}") if self._faulty else None
         body = await request.read()
         if fault is not None and fault.kind in {"error", "busy"}:
             return self._answer(fault.status, {"code": fault.code, "msg": fault.text})

@@ -1,6 +1,6 @@
 """What goes wrong on purpose: switches that a test turns through the control endpoint.
 
-    POST /faults  {"kind": "drop", "on": "/trade/order", "count": 1}
+    POST /faults  {"kind": "drop", "on": "POST /trade/order", "count": 1}
 
 | kind    | what happens                                                                            |
 |---------|-----------------------------------------------------------------------------------------|
@@ -14,9 +14,11 @@
 | sockets | all WebSockets are closed now, `abrupt` or not; with `notice` they are told first, `seconds` before |
 | down    | for `seconds` all connections are cut and none is taken                                 |
 
-`on` is a part of the path, or the WebSocket operation; empty: all. `count` requests are hit, 0: until it is cleared.
+`on` is a path, `/trade/order` or `POST /trade/order`, or a WebSocket operation, `order`; `*` stands for anything, and
+empty for all. `count` requests are hit, 0: until it is cleared. GET tells what is on, DELETE clears all.
 """
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -83,10 +85,11 @@ class Faults:
         self.on.clear()
         self.stale_until_ms = self.down_until_ms = self.gaps = 0
 
-    def pick(self, over: str, what: str) -> Fault | None:
-        """The switch that hits a request, which is counted."""
+    def pick(self, over: str, *names: str) -> Fault | None:
+        """The switch that hits a request of these names, which is counted."""
         for fault in self.on:
-            if fault.over in {"", over} and fault.on in what:
+            hit = not fault.on or any(fnmatchcase(name, fault.on) for name in names)
+            if hit and fault.over in {"", over}:
                 if fault.count:
                     fault.count -= 1
                     if not fault.count:

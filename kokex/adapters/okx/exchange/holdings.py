@@ -129,7 +129,7 @@ class Holdings:
             "adl": "1" if size else "", "availPos": plain(abs(size) - closing) if leg.side != "net" else "",
             "avgPx": short(average) if size else "",
             "bePx": short(average + (average * 2 * listing.rates.taker) * sign) if size else "",
-            "cTime": str(leg.opened_ns // 1_000_000), "ccy": inst.quote, "closeOrderAlgo": [], "fee": plain(-fees),
+            "cTime": str(leg.opened_ns // 1_000_000), "ccy": inst.quote, "closeOrderAlgo": self._closing_algos(member, leg), "fee": plain(-fees),
             "fundingFee": plain(position.funding), "hedgedPos": "", "idxPx": plain(mark),
             "imr": "" if isolated or not size else short(worth / leg.leverage),
             "instId": listing.id, "instType": "SWAP", "last": plain(last), "lever": plain(leg.leverage),
@@ -148,6 +148,17 @@ class Holdings:
         if event:
             row["pTime"] = str(self._floor.now_ms)
         return row
+
+    @staticmethod
+    def _closing_algos(member: Member, leg: Leg) -> list[Row]:
+        names = ("algoId", "slTriggerPx", "slTriggerPxType", "tpTriggerPx", "tpTriggerPxType", "closeFraction")
+        rows = [
+            algo.row()
+            for algo in member.live_algos.values()
+            if algo.close_whole
+            and (algo.listing.id, algo.mode, algo.position_side) == (leg.instrument, leg.mode, leg.side)
+        ]
+        return [{name: row[name] for name in names} for row in rows]
 
     @staticmethod
     def _id(member: Member, leg: Leg) -> int:

@@ -185,7 +185,7 @@ class Hub:
             self._error(line, "60011", "Please log in", said)
             return
         fault = self._faults.pick("ws", op)
-        if fault is not None and fault.kind in {"reject", "busy", "error"}:
+        if fault is not None and fault.kind in {"busy", "error"}:
             line.say(
                 {"id": said.get("id", ""), "op": op, "code": fault.code, "msg": fault.text, "data": []}, self.now_ms()
             )

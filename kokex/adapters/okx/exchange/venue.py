@@ -156,7 +156,8 @@ class Venue:
     def _tell_algo(self, member: Member, algo: Algo, *, request: str = "", amended: str = "") -> None:
         row = algo.row() | {"amendResult": amended, "count": "1", "notionalUsd": "", "reqId": request}
         listing = algo.listing
-        self.hub.tell(member, "orders-algo", lambda topic: wants(topic, listing.type, listing.id), [row])
+        for channel in ("orders-algo", "algo-advance") if algo.type == "move_order_stop" else ("orders-algo",):
+            self.hub.tell(member, channel, lambda topic: wants(topic, listing.type, listing.id), [row])
 
     def _tell_account(self, member: Member) -> None:
         member.changed_ms = self.now_ms()

@@ -35,9 +35,10 @@ def test_without_being_asked_for_there_are_none() -> None:
 
 
 def test_an_order_whose_reply_is_dropped_was_executed_once(wire: Wire) -> None:
-    wire.control(kind="drop", on="/trade/order")
+    wire.control(kind="drop", on="POST /trade/order")
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         wire.order(SWAP, "buy", "1", clOrdId="lost")
+    assert wire.send("GET", "/faults")[1]["faults"] == []
     [order] = wire.get("trade/order", instId=SWAP, clOrdId="lost")["data"]
     assert order["state"] == "filled"
     assert wire.get("account/positions")["data"][0]["pos"] == "1"
