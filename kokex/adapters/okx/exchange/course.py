@@ -18,6 +18,7 @@ SPANS = (HOUR, MINUTE, 1)
 CHUNK = 240  # hours that are made up at once
 OLDEST = 24 * 1500  # hours before the start: there is nothing older
 SECONDS_KEPT = 3 * HOUR
+DRAWN_KEPT = 10_000
 CALM = 0.4  # of the process' volatility, in history: years of it must not lead to the moon
 
 
@@ -157,7 +158,7 @@ class Course:
         if parent is None or any(begin + step in self._kept[span] for step in range(0, wider, span)):
             return None  # where some of its parts were kept, what is missing between them did not happen
         drawn = self._drawn[span]
-        if len(drawn) > 50_000:
+        if len(drawn) > DRAWN_KEPT:
             drawn.clear()
         for index, each in enumerate(refine(parent, wider // span, self._seeded(begin))):
             drawn[begin + index * span] = each

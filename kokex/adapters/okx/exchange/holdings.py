@@ -152,12 +152,9 @@ class Holdings:
     @staticmethod
     def _closing_algos(member: Member, leg: Leg) -> list[Row]:
         names = ("algoId", "slTriggerPx", "slTriggerPxType", "tpTriggerPx", "tpTriggerPxType", "closeFraction")
-        rows = [
-            algo.row()
-            for algo in member.live_algos.values()
-            if algo.close_whole
-            and (algo.listing.id, algo.mode, algo.position_side) == (leg.instrument, leg.mode, leg.side)
-        ]
+        place = (leg.instrument, leg.mode, leg.side)
+        whole = [algo for algo in member.live_algos.values() if algo.close_whole]
+        rows = [algo.row() for algo in whole if (algo.listing.id, algo.mode, algo.position_side) == place]
         return [{name: row[name] for name in names} for row in rows]
 
     @staticmethod
