@@ -54,12 +54,12 @@ def refine(bar: Bar, parts: int, chance: Chance) -> list[Bar]:
     bottoms[min(range(parts), key=bottoms.__getitem__)] = low
     shares = [0.3 + chance.random() for _ in range(parts)]
     scale = bar.volume / sum(shares)
-    prices = [bar.open, *[exp(point) for point in points[1:-1]], bar.close]
+    prices = [bar.open, *[min(bar.high, max(bar.low, exp(point))) for point in points[1:-1]], bar.close]
     return [
         Bar(
             prices[i],
-            bar.high if tops[i] == high else max(exp(tops[i]), prices[i], prices[i + 1]),
-            bar.low if bottoms[i] == low else min(exp(bottoms[i]), prices[i], prices[i + 1]),
+            bar.high if tops[i] == high else min(bar.high, max(exp(tops[i]), prices[i], prices[i + 1])),
+            bar.low if bottoms[i] == low else max(bar.low, min(exp(bottoms[i]), prices[i], prices[i + 1])),
             prices[i + 1],
             shares[i] * scale,
         )
