@@ -14,8 +14,8 @@
 | sockets | all WebSockets are closed now, `abrupt` or not; with `notice` they are told first, `seconds` before |
 | down    | for `seconds` all connections are cut and none is taken                                 |
 
-`on` is a path, `/trade/order` or `POST /trade/order`, or a WebSocket operation, `order`; `*` stands for anything, and
-empty for all. `count` requests are hit, 0: until it is cleared. GET tells what is on, DELETE clears all.
+`on` is a path or its end, `/trade/order` or `POST /trade/order` or `orders-pending`, or a WebSocket operation, `order`;
+`*` stands for anything, and empty for all. `count` requests are hit, 0: until it is cleared. GET tells what is on, DELETE clears all.
 """
 
 from fnmatch import fnmatchcase
@@ -88,7 +88,8 @@ class Faults:
     def pick(self, over: str, *names: str) -> Fault | None:
         """The switch that hits a request of these names, which is counted."""
         for fault in self.on:
-            hit = not fault.on or any(fnmatchcase(name, fault.on) for name in names)
+            end = "/" + fault.on.lstrip("/")
+            hit = not fault.on or any(fnmatchcase(name, fault.on) or name.endswith(end) for name in names)
             if hit and fault.over in {"", over}:
                 if fault.count:
                     fault.count -= 1

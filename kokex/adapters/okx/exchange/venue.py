@@ -249,6 +249,7 @@ class Venue:
 
     def admit(self, call: Call, path: str, weight: int, address: str = "") -> bool:
         """Whether an account's (or, for public endpoints, an address') request is within its limit."""
+        path = SINGLE.get(path, path) if weight == 1 else path
         limit = next(endpoint.limit for (_, each), endpoint in self.table.items() if each == path)
         whom = call.member.name if call.who else address
         what = (
@@ -268,4 +269,8 @@ OPERATIONS = {
     "order": "trade/order", "batch-orders": "trade/batch-orders", "cancel-order": "trade/cancel-order",
     "batch-cancel-orders": "trade/cancel-batch-orders", "amend-order": "trade/amend-order",
     "batch-amend-orders": "trade/amend-batch-orders", "mass-cancel": "trade/mass-cancel",
+}  # fmt: skip
+SINGLE = {  # what a batch of one counts as
+    "trade/batch-orders": "trade/order", "trade/cancel-batch-orders": "trade/cancel-order",
+    "trade/amend-batch-orders": "trade/amend-order",
 }  # fmt: skip
