@@ -137,7 +137,7 @@ class Server:
             venue.members[key.account] if key else None,
         )
         weight = len(decoded) if endpoint.batch and isinstance(decoded, list) else 1  # pyright: ignore[reportUnknownArgumentType]
-        if not venue.admit(call, path, max(1, weight), request.remote or ""):
+        if not venue.admit(call, (method, path), max(1, weight), request.remote or ""):
             raise Failure("50011")
         answer = endpoint.handler(call)
         return answer if isinstance(answer, dict) else {"code": "0", "msg": "", "data": answer}, endpoint

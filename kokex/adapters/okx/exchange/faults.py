@@ -11,7 +11,7 @@
 | close   | REST: cut before it is executed; WebSocket operations: executed, and the connection cut |
 | stale   | nothing is pushed for `seconds`                                                         |
 | gap     | `count` updates of order books are lost                                                 |
-| sockets | all WebSockets are closed now, `abrupt` or not; with `notice` they are told first, `seconds` before |
+| sockets | all WebSockets are closed, `abrupt` or not; with `notice` told first, and closed after `seconds` |
 | down    | for `seconds` all connections are cut and none is taken                                 |
 
 `on` is a path or its end, `/trade/order` or `POST /trade/order` or `orders-pending`, or a WebSocket operation, `order`;

@@ -228,13 +228,13 @@ class Venue:
     # ---- operations over the WebSocket ----------------------------------------------------------
 
     def _operate(self, member: Member, op: str, args: list[Any], said: Row) -> Row:
-        path = OPERATIONS[op]
-        endpoint = TRADE["POST", path]
+        route = "POST", OPERATIONS[op]
+        endpoint = TRADE[route]
         batch = endpoint.batch
         first = cast("Row", args[0]) if isinstance(args[0], dict) else {}
         body: Any = args if batch else first
         call = Call(self, Params(first), body, self.now_ms(), {"expTime": said.get("expTime", "")}, member)
-        if not self.admit(call, path, weight=len(args)):
+        if not self.admit(call, route, weight=len(args)):
             return {
                 "code": "50011",
                 "msg": "Rate limit reached. Please refer to API documentation and throttle requests accordingly.",
@@ -247,20 +247,17 @@ class Venue:
         row = answer if isinstance(answer, dict) else {"code": "0", "data": answer}
         return {"code": row["code"], "msg": "", "data": row["data"]}
 
-    def admit(self, call: Call, path: str, weight: int, address: str = "") -> bool:
+    def admit(self, call: Call, route: tuple[str, str], weight: int, address: str = "") -> bool:
         """Whether an account's (or, for public endpoints, an address') request is within its limit."""
-        path = SINGLE.get(path, path) if weight == 1 else path
-        limit = next(endpoint.limit for (_, each), endpoint in self.table.items() if each == path)
-        whom = call.member.name if call.who else address
-        what = (
-            (call.given.get("instId") or call.given.get("instIdCode") or call.given.get("instType"))
-            if limit.by_instrument
-            else ""
-        )
-        if limit.by_instrument and "instIdCode" in call.given and "instId" not in call.given:
-            listing = self.floor.codes.get(call.given.whole("instIdCode") or 0)
-            what = listing.id if listing else what
-        return self.limits.admit((whom, path, what), limit, call.now_ms, weight)
+        if weight == 1:
+            route = SINGLE.get(route, route)
+        limit = self.table[route].limit
+        what = ""
+        if limit.by_instrument:
+            code = call.given.get("instIdCode")
+            listing = self.floor.codes.get(int(code)) if code.isdigit() else None
+            what = call.given.get("instId") or (listing.id if listing else call.given.get("instType"))
+        return self.limits.admit((call.who.name if call.who else address, *route, what), limit, call.now_ms, weight)
 
     table: Mapping[tuple[str, str], Any] = TRADE
 
@@ -271,6 +268,7 @@ OPERATIONS = {
     "batch-amend-orders": "trade/amend-batch-orders", "mass-cancel": "trade/mass-cancel",
 }  # fmt: skip
 SINGLE = {  # what a batch of one counts as
-    "trade/batch-orders": "trade/order", "trade/cancel-batch-orders": "trade/cancel-order",
-    "trade/amend-batch-orders": "trade/amend-order",
-}  # fmt: skip
+    ("POST", "trade/batch-orders"): ("POST", "trade/order"),
+    ("POST", "trade/cancel-batch-orders"): ("POST", "trade/cancel-order"),
+    ("POST", "trade/amend-batch-orders"): ("POST", "trade/amend-order"),
+}
