@@ -15,8 +15,8 @@
 | down    | for `seconds` all connections are cut and none is taken                                 |
 
 `on` is a path or its end, `/trade/order` or `POST /trade/order` or `orders-pending`, or a WebSocket operation, `order`;
-`*` stands for anything, and empty for all. `count` requests are hit, 0: until it is cleared. GET tells what is on, DELETE
-clears all.
+`*` stands for anything, and empty for all. `count` requests are hit, 0: until it is cleared. GET tells what is on,
+DELETE clears all.
 """
 
 from fnmatch import fnmatchcase
