@@ -101,6 +101,7 @@ class Forecaster(Actor):
                 held=portfolio.held.get(plan.name, {}),
                 equity=portfolio.equity,
                 deadline_ns=cycle.deadline_ns,
+                why=cycle.why,
             )
         )
 

@@ -19,6 +19,7 @@ from typing import Any, final
 import msgspec
 from msgspec import Struct
 
+from actors.thinking import purpose_of
 from kokex.config import Plan
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import Failure, Timer
@@ -29,6 +30,7 @@ from kokex.ports import Saved, Store
 KEY = "scheduler"
 FIRST_CYCLE_S = 2.0  # so that the other instruments can be warm too
 DEADLINE_S = 60.0  # an answer to a cycle that comes later is stale
+MARKET_GAP_S = 2.0  # between the markets of a session: each has a question to the model of its own
 COMMIT_S = 5.0  # what a person said is confirmed once it is on disk
 MIDNIGHT_NS = 0
 LONG_AGO_NS = -(1 << 62)
@@ -65,8 +67,9 @@ class Scheduler(Actor):
     emits = (Cycle, Alert)
     state = Kept
 
-    def __init__(self, plans: Sequence[Plan], markets: Callable[[str], str], store: Store) -> None:
-        """`markets` names the trading calendar of an instrument."""
+    def __init__(self, plans: Sequence[Plan], markets: Callable[[str], str], store: Store, speed: float = 1.0) -> None:
+        """`markets` names the trading calendar of an instrument. `speed` of trading time: no model thinks faster."""
+        self._speed = max(1.0, speed)
         self._store = store
         self._paused = False
         self._said: dict[str, bool] = {}  # plan -> started or stopped by a person
@@ -139,6 +142,9 @@ class Scheduler(Actor):
     # ---- cycles
 
     def _woken(self, rhythm: Rhythm, why: Any) -> None:
+        if (not_before_ns := self._not_before(rhythm, why)) > self.now:
+            rhythm.grace = self.at(not_before_ns, self._woken, rhythm, why)
+            return
         edges = sorted(rhythm.pending.values(), key=lambda e: (-e.score, e.id))
         rhythm.pending.clear()
         rhythm.grace = None
@@ -148,14 +154,37 @@ class Scheduler(Actor):
     def _timed(self, rhythm: Rhythm, why: Any) -> None:
         mode = rhythm.plan.mode
         if mode.kind == "daily":
-            for market, instruments in rhythm.markets.items():
-                self._cycle(rhythm, why, tuple(instruments), market=market)
+            gap_s = MARKET_GAP_S * self._speed if rhythm.plan.brain.kind == "llm" else 0.0
+            for number, market in enumerate(rhythm.markets):
+                if number and gap_s:
+                    self.later(number * gap_s, self._session, rhythm, why, market)
+                else:
+                    self._session(rhythm, why, market)
+        elif (not_before_ns := self._not_before(rhythm, why)) > self.now:
+            if rhythm.next:
+                rhythm.next.cancel()
+            rhythm.next = self.at(not_before_ns, self._timed, rhythm, why)
+            return
         elif mode.kind == "realtime" and mode.per_instrument:
             for instrument in rhythm.plan.instruments:
                 self._cycle(rhythm, why, (instrument,))
         else:
             self._cycle(rhythm, why, rhythm.plan.instruments)
         self._arm(rhythm)
+
+    def _session(self, rhythm: Rhythm, why: Any, market: str) -> None:
+        """A market's cycle of a daily session."""
+        if (not_before_ns := self._not_before(rhythm, why)) > self.now:
+            self.at(not_before_ns, self._session, rhythm, why, market)
+        else:
+            self._cycle(rhythm, why, tuple(rhythm.markets[market]), market=market)
+
+    def _not_before(self, rhythm: Rhythm, why: str) -> int:
+        """From when on a model can be asked; 0 where none is, or the wait is so long that others should decide."""
+        if rhythm.plan.brain.kind != "llm":
+            return 0
+        not_before_ns = self._allowed.get(purpose_of(why), 0)
+        return not_before_ns if not_before_ns - self.now <= rhythm.plan.mode.long_s * 1e9 * self._speed else 0
 
     def _arm(self, rhythm: Rhythm) -> None:
         """Sets the next timed cycle."""
@@ -196,7 +225,8 @@ class Scheduler(Actor):
     ) -> None:
         if self._obstacle(rhythm):
             return
-        deadline_ns = self.now + round(DEADLINE_S * 1e9)
+        deadline_s = DEADLINE_S * (self._speed if rhythm.plan.brain.kind == "llm" else 1.0)
+        deadline_ns = self.now + round(deadline_s * 1e9)
         self.emit(
             Cycle(
                 plan=rhythm.plan.name, why=why, instruments=instruments, edges=edges, deadline_ns=deadline_ns,

@@ -21,6 +21,8 @@ from actors.notifier import Notifier
 from actors.portfolio import PortfolioKeeper
 from actors.risk import RiskKeeper
 from actors.scheduler import Scheduler
+from actors.thinking import Settings, Thinking
+from kokex.brain.wording import Wording
 from kokex.config import Account, Config, Plan
 from kokex.kernel.supervision import Child, Group
 from kokex.kernel.system import Hooks, Source, System, inlet
@@ -126,6 +128,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     console: Console | None = None
     model: Model | None = None  # that forecasts; None: the statistical baseline
     llm: Llm | None = None  # None: no model is asked
+    wording: Wording | None = None  # the texts of its prompts
     source: Source | None = None
     save_market: Callable[[], None] | None = None
 
@@ -192,6 +195,12 @@ def build(
     def indicator(_: str) -> Indicator:
         return Indicator(plans, base_ns, config.edges if how.watch else None, store, how.history)
 
+    def brain(_: str) -> Brain:
+        if ports.llm is None or ports.wording is None:
+            return Brain(plans, known, store)
+        round_trip_bp = 2 * (float(config.paper.taker_fee) * 10_000 + config.paper.slippage_bp)
+        return Brain(plans, known, store, Thinking(Settings(config.llm, ports.wording, round_trip_bp), known))
+
     def control(_: str) -> Controller:
         return Controller(plans, known, ports.control, system.status, store)
 
@@ -215,9 +224,9 @@ def build(
                 keys=tuple(cash),
             ),
             Child("llm", lambda _: Caller(config.llm, ports.llm, store, config.market.speed), Caller),
-            Child("brain", lambda _: Brain(plans, known, store), Brain),
+            Child("brain", brain, Brain),
             Child("forecaster", lambda _: Forecaster(plans, ports.chance, store, ports.model), Forecaster),
-            Child("scheduler", lambda _: Scheduler(plans, market_of, store), Scheduler),
+            Child("scheduler", lambda _: Scheduler(plans, market_of, store, config.market.speed), Scheduler),
             Group(
                 "market",
                 (Child("indicator", indicator, Indicator), Child("feed", feed, Feed)),

@@ -29,7 +29,7 @@ ROOMS: dict[str, str] = {
     "actors":        "anyio msgspec kernel messages ports config market brain strategies present",
     "adapters":      "brain anyio msgspec asyncio aiosqlite aiohttp websockets telegram anthropic openai cryptography"
                      " matplotlib messages ports config market present paper kronos.client",
-    "topology":      "msgspec actors kernel ports config messages",
+    "topology":      "brain msgspec actors kernel ports config messages",
     "simulation":    "anyio msgspec asyncio trio outcome numpy messages ports kernel market config brain strategies"
                      " present kronos.client paper actors topology adapters.sqlite adapters.host",
     "research":      "msgspec numpy arch messages ports kernel market config brain strategies present kronos.client"

@@ -25,11 +25,12 @@ from kokex.adapters.host.signals import heed_signals
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.live import LiveStore, open_live
 from kokex.adapters.sqlite.recorder import recorder
+from kokex.brain.wording import Wording
 from kokex.cli.market import Ending, Tape, instruments_of, open_exchange, open_market, read_tape
 from kokex.cli.narrator import Narrator
 from kokex.cli.options import control_socket, database, invocation
 from kokex.cli.output import Mistake
-from kokex.cli.thinking import providers
+from kokex.cli.thinking import providers, wording
 from kokex.config import Config, Plan
 from kokex.kernel.starter import Escalated
 from kokex.kernel.system import Hooks, System
@@ -71,6 +72,7 @@ class Job(NamedTuple):
     history: int  # candles to warm up with
     for_s: float | None
     llm: "Providers | None"  # language models
+    wording: Wording | None  # of the prompts to them
 
 
 def start(config: Config, for_s: float | None, out: TextIO) -> None:
@@ -78,7 +80,9 @@ def start(config: Config, for_s: float | None, out: TextIO) -> None:
     config = _in_step(config)
     plans = config.resolved_plans()
     history = WARM_UPS * max(_longest_look(plan) * plan.timeframe_ns for plan in plans) // config.market.span_ns
-    job = Job(config, plans, instruments_of(config), read_tape(config), history, for_s, providers(config))
+    job = Job(
+        config, plans, instruments_of(config), read_tape(config), history, for_s, providers(config), wording(config)
+    )
     failure = anyio.run(_live, job, out, backend="asyncio")
     if failure:
         raise failure
@@ -204,6 +208,7 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
             control=control,
             console=console,
             llm=job.llm,
+            wording=job.wording,
             source=Ending(market, end.set),
             save_market=save,
         ),

@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Annotated, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kokex.config.llm import Llm
 from kokex.config.rules import (
@@ -61,6 +62,7 @@ class Market(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: Annotated[Literal["simulated", "replay"], Later(("okx", "kis"))] = "simulated"
     instruments: tuple[Filled, ...] = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP")
     candles: tuple[Filled, ...] = ()  # replay: CSV files
+    calendars: dict[Filled, Filled] = {}  # instrument -> its trading calendar, where that is not crypto's
     timeframe: Timeframe = "1s"
     speed: Annotated[float, Range(above=0, most=100_000)] = 1.0
     seed: Annotated[int, Range(least=0)] = 0  # of the simulated market; 0: drawn at the first start
@@ -267,7 +269,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.listed:
             return self.listed
         known = from_csv if self.market.source == "replay" else parse_symbol
-        return tuple(known(symbol) for symbol in self.market.symbols)
+        made = (known(symbol) for symbol in self.market.symbols)
+        return tuple(replace(each, calendar=self.market.calendars.get(each.symbol, each.calendar)) for each in made)
 
     def resolved_plans(self) -> tuple[Plan, ...]:
         """The plans there are: without [[plans]] one, "main", of the top-level tables."""

@@ -84,6 +84,7 @@ class Briefing(Message, frozen=True, kw_only=True, gc=False):
     held: dict[str, Decimal]  # the plan's own position by instrument, in the venue's unit
     equity: Decimal
     deadline_ns: int
+    why: str = ""  # the cycle's
     lessons: tuple[str, ...] = ()
 
 
@@ -105,3 +106,4 @@ class Decision(Message, frozen=True, kw_only=True, gc=False):
     size: Decimal | None = None  # a person's wish, in the venue's unit
     limit: Decimal | None = None  # a person's limit price
     atr: float | None = None  # average true range at the decision, for the stop
+    call: int = 0  # id of the LlmCall it came from

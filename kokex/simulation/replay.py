@@ -6,25 +6,31 @@ the same ids. Nothing is read back of what they once emitted, so decisions, verd
 from the record: then it is compared with another, the original.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast, final
 
 import msgspec
 from msgspec import Struct
 
 from kokex.adapters.host.chance import Random
-from kokex.adapters.sqlite import queries, tables
+from kokex.adapters.host.prompts import read_wording
+from kokex.adapters.sqlite import llm_calls, queries, tables
 from kokex.adapters.sqlite.direct import DirectStore, open_direct
 from kokex.adapters.sqlite.reader import Reader
 from kokex.adapters.sqlite.recorder import outcome, posted
+from kokex.brain.answer import SHAPE_VERSION
+from kokex.brain.wording import BadWording, Wording
 from kokex.config import Config
 from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
-from kokex.messages import AnyMessage, Message
+from kokex.messages import AnyMessage, LlmCall, Message
 from kokex.ports import Input, Llm, Store, Venue
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 
 RECORDED = "run"  # the mode of sessions whose inputs are on record
+
+
+DECIDING = frozenset({"scheduled", "event"})  # purposes whose prompts the brain makes
 
 
 class ReplayError(Exception):
@@ -202,6 +208,9 @@ def replay(record: Reader, expected: Reader, progress: Callable[[float], None] |
     for session in chosen:
         store.session = session.id
         end = end_of(expected, session.id, inputs[session.id])
+        asked = record.ask(llm_calls.between(session.id << 40, (session.id + 1) << 40))
+        if asked:
+            refuse_other_words(session.id, asked, wording_of(_config_of(session)))
         system = _system(session, store, end)
 
         def told(number: int, before: int = done) -> None:
@@ -218,12 +227,37 @@ def replay(record: Reader, expected: Reader, progress: Callable[[float], None] |
     return Replayed(tuple(numbers), total, handled, rows, tuple(differences(expected, store, numbers)))
 
 
-def _system(session: queries.Session, store: DirectStore, end: int) -> System:
-    """The system of a session: its configuration is on record, its ports are not needed."""
+def _config_of(session: queries.Session) -> Config:
     try:
-        config = msgspec.json.decode(session.config, type=Config)
+        return msgspec.json.decode(session.config, type=Config)
     except msgspec.MsgspecError as error:
         raise ReplayError(f"the configuration of session {session.id} is not one of this kokex: {error}") from error
+
+
+def wording_of(config: Config) -> Wording | None:
+    """The texts of prompts, as they are now. Raises ReplayError."""
+    if not config.llm.provider:
+        return None
+    try:
+        return read_wording(config.llm.prompts)
+    except BadWording as error:
+        raise ReplayError(str(error)) from None
+
+
+def refuse_other_words(session: int, calls: Iterable[LlmCall], wording: Wording | None) -> None:
+    """What was asked in other words, or in another form, cannot be recomputed. Raises ReplayError."""
+    for call in calls:
+        now = (wording.version if wording else "none", SHAPE_VERSION)
+        if call.purpose in DECIDING and (call.wording, call.shape) != now:
+            raise ReplayError(
+                f"session {session} asked a model in the words of prompts {call.wording}, form {call.shape}; this "
+                f"program has prompts {now[0]}, form {now[1]}: replay it with those texts ([llm] prompts) and version"
+            )
+
+
+def _system(session: queries.Session, store: DirectStore, end: int) -> System:
+    """The system of a session: its configuration is on record, its ports are not needed."""
+    config = _config_of(session)
 
     def tap(message: Message) -> None:
         if message.id <= end:
@@ -236,6 +270,7 @@ def _system(session: queries.Session, store: DirectStore, end: int) -> System:
             venues={account.name: cast(Venue, Absent()) for account in config.resolved_accounts()},
             chance=Random,
             llm=cast(Llm, Absent()) if config.llm.provider else None,
+            wording=wording_of(config),
             control=Absent(),
             console=_unheard,  # there is one: who talks to it also counts what it said
         ),
