@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel":    ("trading",   "Cancel an open order."),
     "reset":     ("trading",   "Reset a tripped circuit breaker."),
     "explain":   ("explain",   "Why there is an order: from its fill back to the candles."),
+    "brain":     ("brain",     "What language models were asked, and what it cost."),
     "backtest":  ("backtest",  "The same graph over files of candles, with a report."),
     "train":     ("train",     "Train or fine-tune a Kronos model: tokenizer, then predictor."),
     "evaluate":  ("evaluate",  "How good forecasts were, against what came."),

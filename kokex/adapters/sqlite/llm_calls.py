@@ -103,6 +103,12 @@ def newest(last: int, purpose: str | None = None) -> Query[list[LlmCall]]:
     return Query(sql, (purpose, purpose, last), lambda rows: [_call(row) for row in rows])
 
 
+def one(call: int) -> Query[list[LlmCall]]:
+    """The request of that id, if there is one."""
+    sql = f"SELECT {_COLUMNS}, request, answer FROM llm_calls WHERE id = ?"
+    return Query(sql, (call,), lambda rows: [_call(row) for row in rows])
+
+
 def between(first: int, end: int) -> Query[list[LlmCall]]:
     """All with ids from `first` to below `end`, oldest first, without the long texts."""
     sql = f"SELECT {_COLUMNS} FROM llm_calls WHERE id >= ? AND id < ? ORDER BY id"

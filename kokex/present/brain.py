@@ -1,0 +1,82 @@
+"""Requests to language models, and what they cost, as tables."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from kokex.messages import LlmCall
+from kokex.present.tables import Table
+from kokex.present.words import clock
+
+
+class DayCost(Protocol):
+    """A day's requests to one model for one purpose."""
+
+    @property
+    def day(self) -> str: ...
+    @property
+    def provider(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def input_tokens(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+    @property
+    def usd(self) -> Decimal: ...
+
+
+def dollars(usd: Decimal) -> str:
+    return f"{usd:.4f}"
+
+
+def calls(records: Iterable[LlmCall]) -> Table:
+    rows = tuple(
+        (
+            clock(each.begun.wall_ns),
+            str(each.id),
+            each.purpose,
+            each.plan,
+            each.served or each.model,
+            each.state if not each.fault else f"{each.fault} {each.status or ''}".strip(),
+            str(each.input_tokens),
+            str(each.output_tokens),
+            f"{each.took_ms} ms",
+            dollars(each.usd),
+        )
+        for each in records
+    )
+    columns = ("time", "call", "purpose", "plan", "model", "state", "tokens in", "out", "took", "dollars")
+    return Table("Requests to language models", columns, rows)
+
+
+def cost(days: Sequence[DayCost]) -> Table:
+    """By day, and a sum at the end."""
+    rows = [
+        (
+            each.day,
+            each.provider,
+            each.purpose,
+            str(each.calls),
+            str(each.failed),
+            f"{each.input_tokens:,}",
+            f"{each.output_tokens:,}",
+            dollars(each.usd),
+        )
+        for each in days
+    ]
+    if days:
+        total = (
+            str(sum(each.calls for each in days)),
+            str(sum(each.failed for each in days)),
+            f"{sum(each.input_tokens for each in days):,}",
+            f"{sum(each.output_tokens for each in days):,}",
+            dollars(sum((each.usd for each in days), Decimal(0))),
+        )
+        rows.append(("all", "", "", *total))
+    columns = ("day", "provider", "purpose", "requests", "failed", "tokens in", "out", "dollars")
+    return Table("What language models cost", columns, tuple(rows))
