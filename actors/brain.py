@@ -108,12 +108,12 @@ class Brain(Actor):
 
     def _answered(self, question: Question, prompt: Prompt, answered: Answered | Failure) -> None:
         plan, briefing, thinking = question.plan, question.briefing, question.thinking
+        if self.now >= briefing.deadline_ns > 0:
+            self._abstain(question, "the model's answer came too late")
+            return
         if isinstance(answered, Failure) or answered.reply is None:
             why = answered.text if isinstance(answered, Failure) else answered.why
             self._fall_back(question, why, repairing=len(prompt.turns) > len(question.composed.turns))
-            return
-        if self.now > briefing.deadline_ns > 0:
-            self._abstain(question, "the model's answer came too late")
             return
         try:
             answer = thinking.heard(plan, question.composed, answered.reply, answered.call, self.now)

@@ -1,0 +1,252 @@
+"""The brain that asks a model: one question, and what is done with every kind of answer."""
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from actors.brain import Brain
+from actors.thinking import Settings, Thinking
+from kokex.brain.wording import Wording, builtin
+from kokex.config import Brain as BrainTable
+from kokex.config import Llm
+from kokex.kernel.actor import DEFERRED, Actor
+from kokex.messages import Alert, Answered, Briefing, Decision, Fault, Fill, Prompt, Reply, Signal
+from tests.actors.desk import BTC, ETH, FLAT, INSTRUMENTS, SECOND, SPOT, START, UP, Desk, memory, plan, readings
+
+Script = Callable[[Prompt], Answered]
+
+
+class Model(Actor):
+    """Who answers for the ledger and the providers."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.asked: list[Prompt] = []
+        self.slow_s = 0.0
+
+    def on_prompt(self, prompt: Prompt) -> Any:
+        self.asked.append(prompt)
+        if self.slow_s:
+            self.later(self.slow_s, lambda: self.reply(prompt.id, self.script(prompt)))
+            return DEFERRED
+        return self.script(prompt)
+
+
+def says(*items: Mapping[str, Any], call: int = 7) -> Script:
+    return raw(json.dumps({"decisions": list(items), "note": ""}), call=call)
+
+
+def raw(text: str, *, stop: Any = "end", call: int = 7) -> Script:
+    return lambda _: Answered(reply=Reply(text=text, stop=stop, model="m"), call=call, provider="p")
+
+
+def silent(why: str = "no provider answered") -> Script:
+    return lambda _: Answered(why=why, faults=(Fault(kind="server_error", status=500),))
+
+
+def in_turn(*scripts: Script) -> Script:
+    left = list(scripts)
+
+    def next_one(prompt: Prompt) -> Answered:
+        return left.pop(0)(prompt)
+
+    return next_one
+
+
+def item(symbol: str = BTC, act: str = "open_long", **more: Any) -> dict[str, Any]:
+    usual = {"conviction": 4, "horizon_h": 4, "invalidation": 96.0, "target": None, "refs": [], "why": "rsi 55.4"}
+    return {"symbol": symbol, "act": act, **usual, **more}
+
+
+class Room:
+    def __init__(self, script: Script, **config: Any) -> None:
+        plans = (plan(instruments=(BTC, ETH, SPOT), brain=BrainTable(kind="llm", strategies=("sma_cross",))),)
+        llm = Llm(provider="openai", model="m", **config)
+        thinking = Thinking(Settings(llm, Wording(builtin()), 12.0), INSTRUMENTS)
+        self.model = Model(script)
+        self.desk = Desk({"llm": self.model, "brain": Brain(plans, INSTRUMENTS, memory(), thinking)})
+
+    def brief(self, *symbols: str, **how: Any) -> list[Decision]:
+        self.desk.tell("brain", briefing(*symbols or (BTC,), at=self.desk.now, **how))
+        return self.desk.take(Decision)
+
+    def one(self, **how: Any) -> Decision:
+        (decision,) = self.brief(**how)
+        return decision
+
+    def alerts(self) -> list[str]:
+        return [alert.text for alert in self.desk.take(Alert)]
+
+
+def briefing(
+    *symbols: str, at: int = START, held: int = 0, signal: Signal = FLAT, price: float = 100.0, why: str = "long",
+    deadline_s: float = 60, lessons: tuple[str, ...] = (),
+) -> Briefing:  # fmt: skip
+    values = {"atr": 2.0, "rsi": 55.4}
+    told = tuple(
+        readings({"sma_cross": signal}, of=symbol, close_ns=at, price=price, values=values) for symbol in symbols
+    )
+    return Briefing(
+        plan="main", account="main", cycle=7, instruments=symbols, readings=told, forecasts=(),
+        held={symbols[0]: Decimal(held)} if held else {}, equity=Decimal(1000),
+        deadline_ns=at + round(deadline_s * SECOND), why=why, lessons=lessons,
+    )  # fmt: skip
+
+
+def fill(decision: Decision) -> Fill:
+    return Fill(
+        account="main", plan="main", instrument=decision.instrument, client_id="k", trade_id="1", side="buy",
+        size=Decimal(1), price=Decimal(100), fee=Decimal(0), liquidity="taker", filled_ns=START, decision=decision.id,
+    )  # fmt: skip
+
+
+def test_one_question_decides_all_instruments_of_a_briefing() -> None:
+    room = Room(says(item(), item(ETH, "open_short", invalidation=104.0), item(SPOT, "hold")))
+    got = room.brief(BTC, ETH, SPOT)
+    assert [(each.instrument, each.act) for each in got] == [(BTC, "open_long"), (ETH, "open_short"), (SPOT, "hold")]
+    assert {(each.by, each.call, each.horizon_s) for each in got} == {("llm", 7, 4 * 3600)}
+    assert (got[0].invalidation, got[0].atr, got[0].conviction) == (96.0, 2.0, 4)
+    (prompt,) = room.model.asked
+    assert (prompt.purpose, prompt.plan, prompt.deadline_ns) == ("scheduled", "main", START + 60 * SECOND)
+
+
+@pytest.mark.parametrize(("why", "purpose"), [("session", "scheduled"), ("edge", "event"), ("first", "event")])
+def test_a_question_is_charged_to_what_woke_it(why: str, purpose: str) -> None:
+    room = Room(says())
+    room.one(why=why)
+    assert room.model.asked[0].purpose == purpose
+
+
+def test_an_unchanged_snapshot_is_no_question() -> None:
+    room = Room(says(item()))
+    assert [room.one().act for _ in range(3)] == ["open_long"] * 3
+    assert len(room.model.asked) == 1
+    assert room.one(price=101.0).act == "open_long"
+    assert len(room.model.asked) == 2
+
+
+def test_an_answer_is_good_for_one_position() -> None:
+    room = Room(says(item()))
+    room.desk.tell("brain", fill(room.one()))
+    again = room.one()
+    assert (again.act, again.reasons[-1]) == ("hold", "already traded on: waiting for a new answer")
+
+
+def test_the_strategies_signals_are_not_spent_by_a_model() -> None:
+    room = Room(says(item()))
+    room.desk.tell("brain", fill(room.one(signal=UP)))
+    room.model.script = silent()
+    room.desk.wait(1000)  # the last answer is too old to stand in
+    decision = room.one(signal=UP, price=90.0)
+    assert (decision.by, decision.act) == ("rules", "open_long")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [raw(""), raw("I would buy."), raw('```json\n{"decisions": []}\n```'), raw('{"decisions": []}', stop="length")],
+)
+def test_what_cannot_be_read_opens_nothing_and_closes_nothing(script: Script) -> None:
+    room = Room(script)
+    got = room.brief(BTC, ETH, held=3, signal=UP)
+    assert {(each.act, each.by) for each in got} == {("hold", "llm")}
+    first, second = room.model.asked  # the answer, and one more try
+    assert [turn.role for turn in second.turns] == ["user", "assistant", "user"]
+    assert second.turns[0] == first.turns[0]
+
+
+def test_a_repair_that_can_be_read_counts() -> None:
+    room = Room(in_turn(raw("oops"), says(item())))
+    assert room.one().act == "open_long"
+
+
+def test_no_repair_is_asked_for_when_none_is_wanted_or_the_ledger_lets_none_go() -> None:
+    room = Room(raw("oops"), repair=False)
+    assert (room.one().act, len(room.model.asked)) == ("hold", 1)
+    room = Room(in_turn(raw("oops"), silent("the ledger lets no request go")))
+    decision = room.one(signal=UP)
+    assert (decision.act, decision.by) == ("hold", "llm")
+
+
+def test_an_invented_number_becomes_a_hold_and_is_counted() -> None:
+    room = Room(says(item(why="rsi 83 is overbought")))
+    got = [room.one(price=100.0 + number) for number in range(6)]
+    assert {each.act for each in got} == {"hold"}
+    assert "quoted 83" in got[0].reasons[-1]
+    assert room.alerts() == ["5 of the last 5 decisions of the model quoted numbers it was not shown"]
+
+
+def test_without_a_model_the_last_answer_stands_in_then_the_strategies_and_each_is_told_once() -> None:
+    room = Room(says(item(why="")))
+    room.one()
+    room.model.script = silent()
+    assert (room.one(price=100.5).by, room.one(price=100.6).by) == ("llm", "llm")
+    (told,) = room.alerts()
+    assert "the last answer stands in" in told
+    room.desk.wait(901)
+    assert [room.one(signal=UP).by for _ in range(2)] == ["rules", "rules"]
+    (told,) = room.alerts()
+    assert "the strategies vote in its place" in told
+    room.model.script = says(item())
+    assert room.one(price=103.0).by == "llm"
+    assert room.alerts() == ["plan main is decided by the model again"]
+
+
+def test_the_last_answer_is_held_against_the_price_of_now() -> None:
+    room = Room(says(item(why="")))
+    room.one()
+    room.model.script = silent()
+    decision = room.one(price=95.0)  # below where the idea was wrong
+    assert (decision.by, decision.act) == ("llm", "hold")
+
+
+def test_a_slow_answer_is_stale_and_the_strategies_decide_nothing_either() -> None:
+    room = Room(says(item()))
+    room.model.slow_s = 61
+    room.brief(BTC, deadline_s=60, signal=UP)
+    room.desk.wait(59)
+    assert room.desk.take(Decision) == []
+    room.desk.wait(5)
+    (decision,) = room.desk.take(Decision)
+    assert decision.act == "hold"
+
+
+def test_a_lesson_of_the_briefing_stands_in_the_prompt() -> None:
+    room = Room(says())
+    room.one(lessons=("After a spike, entries lost 0.4 R (n=31).",))
+    assert "After a spike, entries lost 0.4 R (n=31)." in room.model.asked[0].turns[0].text
+
+
+def test_what_has_no_room_in_the_prompt_is_held_and_said_so() -> None:
+    room = Room(says(), prompt_tokens=950)
+    got = {each.instrument: each for each in room.brief(SPOT, BTC, ETH, held=2)}
+    left_out = [symbol for symbol, each in got.items() if each.reasons == (LEFT_OUT,)]
+    assert left_out
+    assert SPOT not in left_out, "what is held comes first"
+    assert len(got) == 3
+
+
+LEFT_OUT = "left out: the prompt would have been too long"
+
+
+def test_no_date_stands_in_a_prompt_and_the_same_briefing_makes_the_same() -> None:
+    room = Room(says())
+    room.one()
+    text = room.model.asked[0].system + room.model.asked[0].turns[0].text
+    assert "20" not in text.replace("240", "")
+    other = Room(says())
+    other.desk.wait(100_000)
+    other.one()
+    assert other.model.asked[0].turns == room.model.asked[0].turns
+
+
+def test_a_plan_of_rules_asks_nobody() -> None:
+    room = Room(says(item()))
+    brain = Brain((plan(),), INSTRUMENTS, memory())
+    desk = Desk({"llm": room.model, "brain": brain})
+    desk.tell("brain", replace(briefing(BTC, signal=UP)))
+    assert [each.by for each in desk.take(Decision)] == ["rules"]
+    assert room.model.asked == []
