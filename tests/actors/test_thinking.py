@@ -221,7 +221,7 @@ def test_a_lesson_of_the_briefing_stands_in_the_prompt() -> None:
 
 
 def test_what_has_no_room_in_the_prompt_is_held_and_said_so() -> None:
-    room = Room(says(), prompt_tokens=800)
+    room = Room(says(), prompt_tokens=750)
     got = {each.instrument: each for each in room.brief(SPOT, BTC, ETH, held=2)}
     left_out = [symbol for symbol, each in got.items() if each.reasons == (LEFT_OUT,)]
     assert left_out
