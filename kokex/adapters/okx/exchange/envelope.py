@@ -170,7 +170,7 @@ class Params:
             number = Decimal(value)
         except InvalidOperation:
             raise wrong(name) from None
-        if not number.is_finite():
+        if not number.is_finite() or len(value) > 32 or abs(number.adjusted()) > 20:
             raise wrong(name)
         return number
 
