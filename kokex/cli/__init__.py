@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backtest":  ("backtest",  "The same graph over files of candles, with a report."),
     "train":     ("train",     "Train or fine-tune a Kronos model: tokenizer, then predictor."),
     "evaluate":  ("evaluate",  "How good forecasts were, against what came."),
+    "forecast":  ("forecast",  "What may come: quantiles, chances, a fan chart."),
+    "models":    ("models",    "Published models of candles, and getting them here."),
     "data":      ("data",      "Candles in and out, gaps found and filled."),
     "exchange":  ("exchange",  "A paper exchange that speaks OKX, to practise on."),
     "replay":    ("replay",    "A recorded session once more, compared with the record."),

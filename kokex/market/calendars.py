@@ -1,5 +1,6 @@
 """Trading calendars. An instrument's calendar is also its market's name; crypto never closes."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from kokex.market.timeframes import DAY, HOUR
@@ -35,3 +36,34 @@ def next_session(now_ns: int, times: Sequence[int]) -> int:
     midnight = now_ns - now_ns % DAY
     later = (midnight + time for time in times if midnight + time > now_ns)
     return next(later, midnight + DAY + times[0])
+
+
+def openings_after(openings: Sequence[int], span_ns: int, count: int) -> tuple[int, ...]:
+    """When the next `count` candles open, as the past has it. `openings` rise, in UTC nanoseconds.
+
+    A market that never paused goes on at its spacing. One that did keeps its hours and its free days: a time of day
+    that came by twice and never had a candle is a pause, and so is a day of the week that came by and had none; where
+    the market pauses every day, a weekend that did not come by yet is taken for free. Nobody sees holidays in the past.
+    Raises ValueError without a past.
+    """
+    if not openings or span_ns <= 0:
+        raise ValueError("no past to continue")
+    last, seen = openings[-1], set(openings)
+    passed = [at for at in range(openings[0], last + 1, span_ns) if at not in seen]
+    hours, days = {at % DAY for at in openings}, {_weekday(at) for at in openings}
+    closed_hours = {hour for hour, times in Counter(at % DAY for at in passed).items() if times > 1} - hours
+    closed_days = {_weekday(at) for at in passed} - days
+    if closed_hours:
+        closed_days |= {5, 6} - days
+    found: list[int] = []
+    at = last
+    while len(found) < count:
+        at += span_ns
+        if _weekday(at) not in closed_days and at % DAY not in closed_hours:
+            found.append(at)
+    return tuple(found)
+
+
+def _weekday(at_ns: int) -> int:
+    """Monday is 0; 1970 began on a Thursday."""
+    return (at_ns // DAY + 3) % 7

@@ -1,10 +1,10 @@
-"""Draws an equity curve into a file, PNG or HTML.
+"""Draws an equity curve into a file, PNG or HTML, and a fan chart of a forecast, PNG.
 
 The PNG needs matplotlib, some 60 MiB of it, so a short-lived child process draws it:
 
     python -m kokex.adapters.drawing.draw PATH < drawing.json
 
-where the JSON on stdin is a `Drawing`. It exits with 1 and one line on stderr when it cannot.
+where the JSON on stdin is a `Drawing` or a `Fan`. It exits with 1 and one line on stderr when it cannot.
 """
 
 import subprocess
@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from kokex.adapters.drawing.fan import Fan
 from kokex.adapters.drawing.picture import Points, picture
 from kokex.adapters.drawing.svg import page
 
@@ -24,7 +25,7 @@ class DrawingError(Exception):
     """It cannot be drawn; the text says why and what to do."""
 
 
-class Drawing(Struct, frozen=True):
+class Drawing(Struct, frozen=True, tag=True):
     """What the child process reads."""
 
     points: Points
@@ -47,6 +48,14 @@ def draw(points: Points, path: str | Path, title: str = "Equity", currency: str 
             raise DrawingError(f"{path}: name a file that ends in .png or .html")
 
 
+def draw_fan(fan: Fan, path: str | Path) -> None:
+    """Draws a forecast. Raises DrawingError: a suffix other than .png, nothing to draw, no matplotlib."""
+    path = Path(path)
+    if path.suffix.lower() != ".png":
+        raise DrawingError(f"{path}: name a file that ends in .png")
+    _in_child(fan, path)
+
+
 def _write_html(drawing: Drawing, path: Path) -> None:
     try:
         path.write_text(page(picture(drawing.points, drawing.title, drawing.currency)), encoding="utf-8")
@@ -54,7 +63,7 @@ def _write_html(drawing: Drawing, path: Path) -> None:
         raise DrawingError(f"{path}: {error}") from None
 
 
-def _in_child(drawing: Drawing, path: Path) -> None:
+def _in_child(drawing: Drawing | Fan, path: Path) -> None:
     command = [sys.executable, "-m", "kokex.adapters.drawing.draw", str(path)]
     try:
         child = subprocess.run(  # noqa: S603  our own module, by the interpreter that runs this one
@@ -67,15 +76,19 @@ def _in_child(drawing: Drawing, path: Path) -> None:
         raise DrawingError(said[-1] if said else f"{path}: the drawing process ended with {child.returncode}")
 
 
-def _write_png(drawing: Drawing, path: str) -> None:
+def _write_png(drawing: Drawing | Fan, path: str) -> None:
     try:
-        from kokex.adapters.drawing.png import write
+        from kokex.adapters.drawing import png
     except ImportError as error:
         raise DrawingError(
-            f"{path}: a PNG needs matplotlib ({error}): pip install 'kokex[plot]', or draw a .html, which needs nothing"
+            f"{path}: a PNG needs matplotlib ({error}): pip install 'kokex[plot]'"
+            + ("" if isinstance(drawing, Fan) else ", or draw a .html, which needs nothing")
         ) from None
     try:
-        write(picture(drawing.points, drawing.title, drawing.currency), path)
+        if isinstance(drawing, Fan):
+            png.write_fan(drawing, path)
+        else:
+            png.write(picture(drawing.points, drawing.title, drawing.currency), path)
     except (OSError, ValueError) as error:
         raise DrawingError(f"{path}: {error}") from None
 
@@ -83,7 +96,7 @@ def _write_png(drawing: Drawing, path: str) -> None:
 def main() -> int:
     """The child process."""
     try:
-        _write_png(msgspec.json.decode(sys.stdin.buffer.read(), type=Drawing), sys.argv[1])
+        _write_png(msgspec.json.decode(sys.stdin.buffer.read(), type=Drawing | Fan), sys.argv[1])
     except DrawingError as error:
         sys.stderr.write(f"{error}\n")
         return 1
