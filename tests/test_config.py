@@ -98,8 +98,8 @@ MISTAKES = [
     ),
     ("[log]\nlevel = 'x'", 'config.toml:2: log.level: "x" is unknown; must be one of debug, info, warning, error'),
     (
-        "[market]\nsource = 'okx'",
-        'config.toml:2: market.source: "okx" is not yet supported; must be simulated or replay',
+        "[market]\nsource = 'kis'",
+        'config.toml:2: market.source: "kis" is not yet supported; must be simulated or replay or okx',
     ),
     ("[venue]\nkind = 'kis'", 'config.toml:2: venue.kind: "kis" is not yet supported; must be paper or okx'),
     ("[venue]\nenvironment = 'live'", 'config.toml:2: venue.environment: "live" needs kind = "okx"'),

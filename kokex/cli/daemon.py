@@ -7,9 +7,10 @@ resolves.
 
 import gc
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple, TextIO, final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, final
 
 import anyio
 import msgspec
@@ -38,14 +39,11 @@ from kokex.kernel.tasks import Tasks
 from kokex.market.watch import LONG
 from kokex.messages import Instrument, Message
 from kokex.paper.durable import DurablePaperVenue
-from kokex.ports import StoreError
+from kokex.ports import StoreError, Venue
 from kokex.present.words import age, clock
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 from strategies.spec import BadParameter, UnknownStrategy
 from strategies.spec import build as build_strategy
-
-if TYPE_CHECKING:
-    from kokex.adapters.llm.client import Providers
 
 MODE = "run"  # of a session, as against a backtest's
 DRAIN_S = 4.0  # and a second for the last commit: five in all
@@ -58,8 +56,16 @@ DAY_NS = 86_400_000_000_000
 WARM_UPS = 4  # times the longest warm-up: what recursive averages then remember is nothing
 
 
+if TYPE_CHECKING:
+    from kokex.adapters.llm.client import Providers
+    from kokex.cli.accounts import Fit
+
+
 class DaemonError(Exception):
     """The daemon cannot start, or had to give up. One line."""
+
+
+Beside = Callable[[anyio.Event], Coroutine[Any, Any, None]]  # runs beside the actors, once they are there
 
 
 class Job(NamedTuple):
@@ -73,6 +79,8 @@ class Job(NamedTuple):
     for_s: float | None
     llm: "Providers | None"  # language models
     wording: Wording | None  # of the prompts to them
+    ahead_ns: int = 0  # the exchange's clock of the system's, at the start
+    fit: tuple["Fit", ...] = ()  # accounts at an exchange
 
 
 def start(config: Config, for_s: float | None, out: TextIO) -> None:
@@ -80,8 +88,19 @@ def start(config: Config, for_s: float | None, out: TextIO) -> None:
     config = _in_step(config)
     plans = config.resolved_plans()
     history = WARM_UPS * max(_longest_look(plan) * plan.timeframe_ns for plan in plans) // config.market.span_ns
+    ahead_ns = 0
+    if config.market.source == "okx":
+        from kokex.cli.okx import meet
+
+        config, ahead_ns = meet(config)
+    instruments = instruments_of(config)
+    fit: tuple[Fit, ...] = ()
+    if any(each.venue.kind == "okx" for each in config.resolved_accounts()):
+        from kokex.cli.accounts import examined
+
+        config, fit = examined(config, instruments)
     job = Job(
-        config, plans, instruments_of(config), read_tape(config), history, for_s, providers(config), wording(config)
+        config, plans, instruments, read_tape(config), history, for_s, providers(config), wording(config), ahead_ns, fit
     )
     failure = anyio.run(_live, job, out, backend="asyncio")
     if failure:
@@ -133,7 +152,7 @@ async def _opened(job: Job) -> AsyncGenerator[LiveStore, None]:
     """The store, let go of whatever happens; what was appended by then is on disk, or a StoreError says so."""
     store = await open_live(
         database(job.config),
-        now_ns=job.tape.first_ns if job.tape else TradingClock().now(),
+        now_ns=job.tape.first_ns if job.tape else TradingClock().now() + job.ahead_ns,
         mode=MODE,
         version=__version__,
         config_json=msgspec.json.encode(job.config).decode(),
@@ -164,7 +183,7 @@ def _begin(job: Job, newest_ns: int) -> tuple[int, Tape | None]:
         if not left:
             raise DaemonError(f"{path}: the files were replayed to their end; --db names another database")
         return max(newest_ns, job.tape.first_ns), left
-    now = TradingClock().now()
+    now = TradingClock().now() + job.ahead_ns
     if job.config.market.speed == 1 and newest_ns - now > BEHIND_NS:
         raise DaemonError(
             f"{path}: its record goes up to {clock(newest_ns)}, but the system clock says {clock(now)}: it was set "
@@ -188,8 +207,13 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
     def now() -> int:
         return system.now
 
-    exchange = await open_exchange(config, accounts, job.instruments, store, now, post)
-    market, save = await open_market(config, job.instruments, tape, store, begin_ns, exchange, post)
+    on_paper = [each for each in accounts if each.venue.kind == "paper"]
+    exchange = await open_exchange(config, on_paper, job.instruments, store, now, post)
+    source: Ending | None = None
+    save: Callable[[], None] | None = None
+    if config.market.source != "okx":  # OKX's cannot say its next event: what arrives is posted
+        market, save = await open_market(config, job.instruments, tape, store, begin_ns, exchange, post)
+        source = Ending(market, end.set)
     control = ControlServer(post, store.commit)
     db = config.store.path
     narrator = Narrator(console, invocation(), "" if db == Config().store.path else db, job.instruments[0].quote)
@@ -199,40 +223,73 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
         narrator.hear(message)
 
     latency_ns = round(config.paper.latency_ms * 1e6)
-    system = daemon(
-        config,
-        Ports(
-            store=store,
-            venues={each.name: DurablePaperVenue(exchange, each.name, latency_ns, store) for each in accounts},
-            chance=Random,
-            control=control,
-            console=console,
-            llm=job.llm,
-            wording=job.wording,
-            source=Ending(market, end.set),
-            save_market=save,
-        ),
-        history=job.history,
-        hooks=Hooks(tap=tap, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS, record=recorder(store)),
-        start_ns=begin_ns,
-    )  # fmt: skip
-    socket = control_socket(config)
-    session = f"process {os.getpid()}, session {store.session}"
+    venues: dict[str, Venue] = {
+        each.name: DurablePaperVenue(exchange, each.name, latency_ns, store) for each in on_paper
+    }
+    beside: list[Beside] = []
     async with AsyncExitStack() as around:
+        if job.fit:
+            from kokex.cli.accounts import okx_accounts
+
+            known = {each.symbol: each for each in job.instruments}
+            real, lines = await around.enter_async_context(
+                okx_accounts(job.fit, known, store.tag, post, pace.now, console)
+            )
+            venues |= real
+            beside.append(lines)
+        system = daemon(
+            config,
+            Ports(
+                store=store,
+                venues=venues,
+                chance=Random,
+                control=control,
+                console=console,
+                llm=job.llm,
+                wording=job.wording,
+                source=source,
+                save_market=save,
+            ),
+            history=job.history,
+            hooks=Hooks(tap=tap, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS, record=recorder(store)),
+            start_ns=begin_ns,
+        )
         if job.llm:
             around.push_async_callback(job.llm.close)
             await job.llm.warm()
+        socket = control_socket(config)
         try:
             await around.enter_async_context(control.serve(socket))
         except OSError as error:
             raise DaemonError(f"control socket {socket}: {error.strerror or error}") from None
-        narrator.greet(
-            pace.now(),
-            f"KOKEX {__version__}, {session}: paper money, {config.market.source} market",
-            f"database {db}, control socket {socket}",
-        )
-        await _drive(system, pace, store, console, end, job)
+        _greet(narrator, console, pace.now(), config, store.session, socket)
+        if config.market.source == "okx":
+            from kokex.cli.okx import okx_market
+
+            beside.append(
+                await around.enter_async_context(
+                    okx_market(config, job.instruments, job.history, store, exchange, post, pace.now, console)
+                )
+            )
+        await _drive(system, pace, store, console, end, job, beside)
     narrator.sum_up(pace.now(), pace.now() - begin_ns)
+
+
+def _greet(narrator: Narrator, console: LineConsole, at: int, config: Config, session: int, socket: Path) -> None:
+    """Which money it is comes first, and real money loudly."""
+    accounts = config.resolved_accounts()
+    kinds = sorted({each.venue.environment for each in accounts})
+    for each in accounts:
+        if each.venue.environment == "live":
+            console(
+                at, "CRITICAL", "start", f"REAL MONEY: account {each.name} trades live at {each.venue.kind.upper()}"
+            )
+    money = " and ".join({"paper": "paper", "demo": "demo", "live": "REAL"}[kind] for kind in kinds)
+    narrator.greet(
+        at,
+        f"KOKEX {__version__}, process {os.getpid()}, session {session}: {money} money, {config.market.source} market",
+        f"database {config.store.path}, control socket {socket}",
+    )
 
 
 def _in_step(config: Config) -> Config:
@@ -243,10 +300,12 @@ def _in_step(config: Config) -> Config:
 
 
 async def _drive(
-    system: System, pace: Pace, store: LiveStore, console: LineConsole, end: anyio.Event, job: Job
-) -> None:
+    system: System, pace: Pace, store: LiveStore, console: LineConsole, end: anyio.Event, job: Job,
+    beside: Sequence[Beside],
+) -> None:  # fmt: skip
     driver = Tasks(system, pace)
     drain = anyio.CancelScope()
+    started = anyio.Event()
     failure = ""
 
     async def stop_in_time() -> None:
@@ -257,10 +316,12 @@ async def _drive(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_in_time)
+        for each in beside:
+            tasks.start_soon(each, started)
         tasks.start_soon(_keep_house, store, pace, console, job.config.store.keep_days)
         with drain:
             try:
-                await driver.run()
+                await driver.run(started.set)
             except Escalated as error:
                 failure = str(error)
         tasks.cancel_scope.cancel()

@@ -49,10 +49,10 @@ def _venues(config: Config) -> Iterator[tuple[Key, str]]:
             yield (*at, "environment"), 'an account at OKX is "demo" or "live"; paper money needs kind = "paper"'
         if venue.environment == "live" and not venue.allow_live:
             yield (*at, "environment"), '"live" is real money: set allow_live = true too, if that is what you want'
-        if str(config.market.source) != "okx":
+        if config.market.source != "okx":
             yield ("market", "source"), f'"{config.market.source}": an account at OKX needs the market of OKX, "okx"'
-        if config.market.speed != 1:
-            yield ("market", "speed"), f"{config.market.speed:g}: an exchange's clock runs at 1"
+    if config.market.source == "okx" and config.market.speed != 1:
+        yield ("market", "speed"), f"{config.market.speed:g}: an exchange's clock runs at 1"
 
 
 def _mode(at: Key, mode: Mode) -> Iterator[tuple[Key, str]]:

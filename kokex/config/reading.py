@@ -28,7 +28,7 @@ DEFAULT_FILE = Path("config.toml")
 PREFIX = "KOKEX__"
 SECRETS = frozenset({"key", "secret", "passphrase", "token", "api_key"})  # what the last part of a secret's name may be
 LATER = frozenset({"telegram", "forecast.model", "forecast.tokenizer"})
-TOLD = frozenset({"listed"})  # by the venue, not by the file
+RECORDED = frozenset({"listing"})  # of the configuration on record, never of the file
 INHERITED = ("mode", "brain", "forecast", "risk")  # tables a plan may override key by key
 
 Table = dict[str, object]
@@ -190,7 +190,7 @@ def _read(shape: object, value: object, key: Key, default: object = NODEFAULT) -
 
 
 def _read_struct(shape: type[Struct], value: object, key: Key) -> Struct:
-    fields = {field.name: field for field in msgspec.structs.fields(shape) if field.name not in TOLD}
+    fields = {field.name: field for field in msgspec.structs.fields(shape) if field.name not in RECORDED}
     table = _table(value, key)
     for name in table:
         if name not in fields:

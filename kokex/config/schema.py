@@ -59,7 +59,7 @@ class Mode(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Market(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where candles come from."""
 
-    source: Annotated[Literal["simulated", "replay"], Later(("okx", "kis"))] = "simulated"
+    source: Annotated[Literal["simulated", "replay", "okx"], Later(("kis",))] = "simulated"
     instruments: tuple[Filled, ...] = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP")
     candles: tuple[Filled, ...] = ()  # replay: CSV files
     calendars: dict[Filled, Filled] = {}  # instrument -> its trading calendar, where that is not crypto's
@@ -256,7 +256,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strategies: Parameters = {}
     accounts: tuple[Account, ...] = ()
     plans: tuple[PlanTable, ...] = ()
-    listed: tuple[Instrument, ...] = ()  # not of the file: what the venue told at the start
+    listing: tuple[Instrument, ...] = ()  # not of the file: what the exchange listed, on record with the session
 
     def resolved_accounts(self) -> tuple[Account, ...]:
         """The accounts there are: without [[accounts]] one, "main"."""
@@ -266,8 +266,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def resolved_instruments(self) -> tuple[Instrument, ...]:
         """What is traded: as the venue lists it, known, or one for each replayed file. Raises UnknownInstrument."""
-        if self.listed:
-            return self.listed
+        if self.listing:
+            return self.listing
         known = from_csv if self.market.source == "replay" else parse_symbol
         made = (known(symbol) for symbol in self.market.symbols)
         return tuple(replace(each, calendar=self.market.calendars.get(each.symbol, each.calendar)) for each in made)
