@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from kokex.adapters.okx.exchange.envelope import Failure, Params, absent, wrong
 from kokex.adapters.okx.exchange.floor import Floor
-from kokex.adapters.okx.exchange.listing import BAND, Listing, Row
+from kokex.adapters.okx.exchange.listing import BAND, Listing, Row, plain
 from kokex.adapters.okx.exchange.member import Member, Numbers
 from kokex.adapters.okx.exchange.orders import WITHOUT_PRICE, Order
 from kokex.market.instruments import exact, floor_size
@@ -191,9 +191,9 @@ class Desk:
             raise Failure("51150", "The precision of the number of trades or the price exceeds the limit.")
         low, high = self.band(listing)
         if side == "buy" and price > high:
-            raise Failure("51137", f"The highest price limit for buy orders is {high}.")
+            raise Failure("51137", f"The highest price limit for buy orders is {plain(high)}.")
         if side == "sell" and price < low:
-            raise Failure("51138", f"The lowest price limit for sell orders is {low}.")
+            raise Failure("51138", f"The lowest price limit for sell orders is {plain(low)}.")
 
     def band(self, listing: Listing) -> tuple[Decimal, Decimal]:
         """The lowest price to sell at, and the highest to buy at."""

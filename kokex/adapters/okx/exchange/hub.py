@@ -1,9 +1,9 @@
 """The WebSocket side: lines come and go, say what they want, and are told."""
 
 import asyncio
-import secrets  # noqa: TID251  connection ids are nobody's money
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -19,7 +19,6 @@ from kokex.adapters.okx.exchange.signing import Keys
 from kokex.adapters.okx.exchange.streams import Streams
 
 LONGEST = 64 * 1024
-FIRST_S = 30  # a connection that asks for nothing is closed after this, too
 Operate = Callable[[Member, str, list[Any], Row], Row]
 First = Callable[[Member, Topic], list[Row] | None]
 
@@ -38,6 +37,7 @@ class Hub:
         self._members = members
         self._faults = faults
         self.now_ms = now_ms
+        self._numbers = count(now_ms() & 0xFFFFFFF)  # connection ids
         self._readers: defaultdict[Topic, dict[Line, None]] = defaultdict(dict)  # of public topics
         self.private: defaultdict[str, dict[Line, None]] = defaultdict(dict)  # by account
 
@@ -46,8 +46,7 @@ class Hub:
     async def serve(self, request: web.Request, door: Door) -> web.StreamResponse:
         socket = web.WebSocketResponse(max_msg_size=LONGEST, compress=False)
         await socket.prepare(request)
-        line = Line(socket, door, secrets.token_hex(4), request.remote or "", self.now_ms())
-        line.transport = request.transport
+        line = Line(socket, request.transport, door, f"{next(self._numbers):08x}", self.now_ms())
         self.lines.add(line)
         writer = asyncio.create_task(line.write())
         try:

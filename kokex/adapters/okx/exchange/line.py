@@ -21,16 +21,23 @@ REQUESTS_AN_HOUR = 480
 class Line:
     """`send` never waits; frames leave in order."""
 
-    def __init__(self, socket: web.WebSocketResponse, door: Door, number: str, address: str, now_ms: int) -> None:
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.BaseTransport | None,
+        door: Door,
+        number: str,
+        now_ms: int,
+    ) -> None:
         self.socket = socket
         self.door: Door = door
         self.number = number  # connId
-        self.address = address
         self.member: Member | None = None
         self.topics: dict[Topic, Row] = {}
         self.active_ms = now_ms
         self.requests: deque[int] = deque()
-        self.transport: asyncio.BaseTransport | None = None
+        self._transport = transport
+        self._closing: asyncio.Task[None] | None = None
         self._out: asyncio.Queue[str | None] = asyncio.Queue(BUFFER)
 
     def send(self, frame: str, now_ms: int) -> None:
@@ -44,8 +51,9 @@ class Line:
         self.send(encode(row).decode(), now_ms)
 
     def close(self, code: int = WSCloseCode.GOING_AWAY, text: str = "") -> None:
-        """From outside its own tasks."""
-        self._closing = asyncio.ensure_future(self._close(code, text))
+        """From outside its own tasks; only the first time counts."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(code, text))
 
     async def _close(self, code: int, text: str) -> None:
         with suppress(ConnectionError, RuntimeError):
@@ -53,8 +61,8 @@ class Line:
 
     def drop(self) -> None:
         """As a cut cable does: no closing frame."""
-        if isinstance(self.transport, asyncio.Transport):
-            self.transport.abort()
+        if isinstance(self._transport, asyncio.Transport):
+            self._transport.abort()
 
     async def write(self) -> None:
         """Sends what `send` was given, until the connection is gone."""

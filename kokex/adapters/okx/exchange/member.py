@@ -10,7 +10,6 @@ from kokex.paper.margin import MarginAccount, Terms
 
 DEFAULT_LEVERAGE = Decimal(3)
 KEPT = 20_000  # settled orders, fills and bills that are remembered
-MODES = {"1": "Spot mode", "2": "Futures mode"}
 
 
 class Numbers:

@@ -145,7 +145,7 @@ def test_every_frame_is_answered_whatever_it_says(seed: int) -> None:
         return chance.choice([given, given, given, sensible(chance, stage, "trade/order"), chance.choice(VALUES)])
 
     for door in DOORS:
-        line = Line(cast("web.WebSocketResponse", None), door, "c1", "", stage.venue.now_ms())
+        line = Line(cast("web.WebSocketResponse", None), None, door, "c1", stage.venue.now_ms())
         line.member = stage.member if door != "public" else None
         hub.private["main"][line] = None
         for _ in range(300):
