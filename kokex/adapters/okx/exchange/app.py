@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -198,16 +198,13 @@ async def serving(server: Server, host: str, port: int, tls: ssl.SSLContext | No
     runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, host, port, ssl_context=tls)
-    market = None
     try:
         await site.start()
-        market = asyncio.create_task(server.run())
-        taken: int = runner.addresses[0][1]
-        yield taken
-    finally:
-        if market is not None:
+        async with asyncio.TaskGroup() as tasks:  # a market that fails takes the server with it
+            market = tasks.create_task(server.run())
+            taken: int = runner.addresses[0][1]
+            yield taken
             market.cancel()
-            with suppress(asyncio.CancelledError):
-                await market
+    finally:
         await server.venue.hub.shut()
         await runner.cleanup()

@@ -72,6 +72,9 @@ def owners(opening: Opening) -> list[Owner]:
         raise OpeningError(f"{opening.accounts}: {error}") from None
     if not read:
         raise OpeningError(f"{opening.accounts}: no [[accounts]]")
+    for each in read:
+        if bad := [currency for currency, amount in each.cash.items() if not amount.is_finite() or amount < 0]:
+            raise OpeningError(f"{opening.accounts}: {each.name}: cash of {', '.join(bad)} is not zero or more")
     for what in ("name", "key"):
         if len({getattr(each, what) for each in read}) < len(read):
             raise OpeningError(f"{opening.accounts}: two accounts have the same {what}")
@@ -83,6 +86,8 @@ def owners(opening: Opening) -> list[Owner]:
 
 def venue(opening: Opening) -> tuple[Venue, list[str]]:
     """The exchange, its market at this moment, and what there is to say of it. Raises OpeningError."""
+    if opening.funding_s < 1:
+        raise OpeningError("--funding-every is a second at least")
     clock = TradingClock()
     seed = fresh_seed() if opening.seed is None else opening.seed
     start = clock.now() // 1_000_000_000

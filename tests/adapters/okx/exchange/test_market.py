@@ -200,6 +200,7 @@ def test_a_limit_is_a_sliding_window_and_a_batch_counts_its_orders() -> None:
         ('[[accounts]]\nname = "a"\nkey = "k"\nsecret = "s"', "passphrase"),
         ('[[accounts]]\nname = "a"\nkey = "k"\nsecret = "s"\npassphrase = "p"\nlevel = "3"', "level"),
         ('[[accounts]]\nname = "a"\nkey = "k"\nsecret = "s"\npassphrase = "p"\n' * 2, "same name"),
+        ('[[accounts]]\nname = "a"\nkey = "k"\nsecret = "s"\npassphrase = "p"\ncash = { BTC = "-1" }', "cash of BTC"),
     ],
 )
 def test_an_accounts_file_that_is_wrong_is_one_clear_line(tmp_path: Path, text: str, said: str) -> None:
@@ -208,6 +209,11 @@ def test_an_accounts_file_that_is_wrong_is_one_clear_line(tmp_path: Path, text: 
     with pytest.raises(OpeningError, match=said) as error:
         owners(Opening(accounts=file))
     assert "\n" not in str(error.value)
+
+
+def test_funding_is_a_second_apart_at_least() -> None:
+    with pytest.raises(OpeningError, match="a second at least"):
+        venue(Opening(funding_s=0))
 
 
 def test_a_certificate_needs_its_key_and_a_port_must_be_free(tmp_path: Path) -> None:
