@@ -1,7 +1,7 @@
 """scheduler: when to think, and about what.
 
 Holds each plan's rhythm. Receives Edge and Readings (an instrument is warm) from the indicator, Link (the market
-is silent or back) from the feed, Commands from control; emits Cycle.
+is silent or back) from the feed, Trained (a model is new) from the trainer, Commands from control; emits Cycle.
 
 adaptive  a cycle every `long_s`, every `short_s` once an edge came, back after `calm_s` without one. Edges wait
           `grace_s` for company: one cycle for all, the most significant first, the same edge once in `cooldown_s`.
@@ -24,7 +24,7 @@ from kokex.config import Plan
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import Failure, Timer
 from kokex.market.calendars import next_session, session_times
-from kokex.messages import Alert, Allowance, Command, Cycle, Edge, Link, Readings
+from kokex.messages import Alert, Allowance, Command, Cycle, Edge, Link, Readings, Trained
 from kokex.ports import Saved, Store
 
 KEY = "scheduler"
@@ -138,6 +138,11 @@ class Scheduler(Actor):
 
     def on_allowance(self, allowance: Allowance) -> None:
         self._allowed[allowance.purpose] = allowance.not_before_ns
+
+    def on_trained(self, trained: Trained) -> None:
+        """Who forecasts may have changed: think again."""
+        for rhythm in self._rhythms.values():
+            self._cycle(rhythm, "trained", rhythm.plan.instruments, note=trained.version.name)
 
     # ---- cycles
 

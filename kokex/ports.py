@@ -17,6 +17,7 @@ from kokex.messages import (
     Instrument,
     LlmCall,
     Message,
+    ModelVersion,
     Moment,
     Order,
     OrderState,
@@ -105,6 +106,19 @@ class Forecaster(Protocol):
     async def forecast(self, question: ForecastQuestion) -> tuple[Outlook, ...]:
         """One Outlook for each series."""
         ...
+
+
+class TrainingFailed(Exception):
+    """No model was trained. The text says why."""
+
+
+class Training(Protocol):
+    """Trains a model of candles on those on record and compares it with the present one. Raises TrainingFailed.
+
+    It takes hours; given up (cancelled) and called again, it goes on where it was.
+    """
+
+    async def train(self) -> ModelVersion: ...
 
 
 class OrderReport(Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from actors.portfolio import PortfolioKeeper
 from actors.risk import RiskKeeper
 from actors.scheduler import Scheduler
 from actors.thinking import Settings, Thinking
+from actors.trainer import Trainer
 from kokex.brain.wording import Wording
 from kokex.config import Account, Config, Plan
 from kokex.kernel.supervision import Child, Group
@@ -53,9 +54,11 @@ from kokex.messages import (
     Readings,
     Refused,
     Sample,
+    Trained,
 )
 from kokex.ports import Chance, Console, Control, Llm, Store, Venue
 from kokex.ports import Forecaster as Model
+from kokex.ports import Training as ModelTraining
 
 WIRES = [
     # from          message      to            when the reader is slow
@@ -71,6 +74,7 @@ WIRES = [
     wire("feed", Link, "scheduler", fail(64)),
     wire("indicator", Edge, "scheduler", conflate("key")),
     wire("indicator", Readings, "scheduler", fail(4096)),
+    wire("trainer", Trained, "scheduler", fail(64)),
     wire("scheduler", Cycle, "forecaster", block(64)),
     wire("forecaster", Sample, "indicator", ask()),
     record("forecaster", Forecast),
@@ -110,8 +114,8 @@ WIRES = [
 # What the tap writes to the journal: every message from Edge on.
 JOURNALED: frozenset[type[Message]] = frozenset(
     {
-        Edge, Cycle, Forecast, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio, Alert,
-        Command, Lifecycle, Link, LlmCall,
+        Edge, Cycle, Forecast, Trained, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio,
+        Alert, Command, Lifecycle, Link, LlmCall,
     }
 )  # fmt: skip
 # And of what comes from outside: the rest is put on record by the actor it went to.
@@ -129,6 +133,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     model: Model | None = None  # that forecasts; None: the statistical baseline
     llm: Llm | None = None  # None: no model is asked
     wording: Wording | None = None  # the texts of its prompts
+    training: ModelTraining | None = None  # None: no model is trained
     source: Source | None = None
     save_market: Callable[[], None] | None = None
 
@@ -227,6 +232,7 @@ def build(
             Child("brain", brain, Brain),
             Child("forecaster", lambda _: Forecaster(plans, ports.chance, store, ports.model), Forecaster),
             Child("scheduler", lambda _: Scheduler(plans, market_of, store, config.market.speed), Scheduler),
+            Child("trainer", lambda _: Trainer(config.training, ports.training, store), Trainer),
             Group(
                 "market",
                 (Child("indicator", indicator, Indicator), Child("feed", feed, Feed)),

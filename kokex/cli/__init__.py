@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "brain":     ("brain",     "What language models were asked, and what it cost."),
     "backtest":  ("backtest",  "The same graph over files of candles, with a report."),
     "train":     ("train",     "Train or fine-tune a Kronos model: tokenizer, then predictor."),
+    "retrain":   ("retrain",   "A model trained anew on the candles on record; the better one forecasts."),
     "evaluate":  ("evaluate",  "How good forecasts were, against what came."),
     "forecast":  ("forecast",  "What may come: quantiles, chances, a fan chart."),
     "models":    ("models",    "Published models of candles, and getting them here."),

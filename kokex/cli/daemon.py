@@ -23,6 +23,7 @@ from kokex.adapters.host.clock import TradingClock
 from kokex.adapters.host.console import LineConsole
 from kokex.adapters.host.ids import SecretIds
 from kokex.adapters.host.signals import heed_signals
+from kokex.adapters.host.training import TrainingProcess
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.live import LiveStore, open_live
 from kokex.adapters.sqlite.recorder import recorder
@@ -249,6 +250,7 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
                 wording=job.wording,
                 source=source,
                 save_market=save,
+                training=TrainingProcess(config) if config.training.enabled else None,
             ),
             history=job.history,
             hooks=Hooks(tap=tap, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS, record=recorder(store)),

@@ -32,24 +32,27 @@ def evaluate() -> None:
 @click.option("--samples", type=click.IntRange(20, 10_000), default=200, show_default=True, help="Paths each.")
 @click.option("--from", "from_ns", type=Moment(), default="1970-01-01", help="Only candles from here on are scored.")
 @click.option("--to", "to_ns", type=Moment(), default=FOREVER_NS, help="Only candles before it are scored.")
+@click.option("--model", metavar="DIR", multiple=True, help="A Kronos model too: a folder of tokenizer/ and model/.")
 @click.option("--skip", metavar="NAME", multiple=True, help="Leave a statistical model out.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="The same seed gives the same scores.")
 @JSON
 def forecast(
     candles: tuple[Path, ...], more: tuple[Path, ...], db: Path | None, timeframe: str | None,
     instrument: tuple[str, ...], lookback: int, horizon: int, stride: int | None, samples: int, from_ns: int,
-    to_ns: int, skip: tuple[str, ...], seed: int, as_json: bool,
+    to_ns: int, model: tuple[str, ...], skip: tuple[str, ...], seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Forecasts over the past, from one candle after another, scored on what came.
 
     Models: baseline (the daemon's: a bootstrap of past returns), ewma-t (random walk, EWMA volatility, Student-t
-    tails), historical (random walk, rolling volatility), garch-t (GARCH(1,1), where the arch library is installed).
+    tails), historical (random walk, rolling volatility), garch-t (GARCH(1,1), where the arch library is installed),
+    and any Kronos model.
     CRPS and pinball loss: lower is better. A band is good when it holds as often as it claims. See
     docs/forecast-evaluation.md.
 
     \b
     Examples
       kokex evaluate forecast --candles ETH-BTC-5m.csv.gz LTC-BTC-5m.csv.gz
+      kokex evaluate forecast --candles ETH-BTC-5m.csv.gz --model data/models/mine --from 2018-01-20
       kokex evaluate forecast --db data/kokex.db --timeframe 1m --horizon 60 --json
     """
     if find_spec("numpy") is None:
@@ -58,6 +61,7 @@ def forecast(
     from kokex.research.forecasting.evaluation import evaluate as scored
 
     models, absent = _models(skip)
+    models += _kronos(model)
     series = [_series(each, from_ns, to_ns) for each in read_all((*candles, *more), db, timeframe, instrument)]
     asked = Asked(lookback=lookback, horizon=horizon, stride=stride or horizon, samples=samples, seed=seed)
     try:
@@ -87,6 +91,20 @@ def _models(skip: Sequence[str]) -> tuple[list["Forecaster"], dict[str, str]]:
     if find_spec("arch") is None and Garch.name not in skip:
         absent[Garch.name] = "it needs the arch library (pip install 'arch>=8,<9')"
     return [kind() for name, kind in kinds.items() if name not in skip and name not in absent], absent
+
+
+def _kronos(folders: Sequence[str]) -> list["Forecaster"]:
+    """Raises Mistake."""
+    if not folders:
+        return []
+    if find_spec("torch") is None:
+        raise Mistake("--model: Kronos needs torch: pip install 'kokex[kronos]', or `make kronos`")
+    from kokex.kronos.threads import settle
+
+    settle()
+    from kokex.cli.kronos import KronosPaths
+
+    return [KronosPaths(f"kronos {Path(folder).name}", folder) for folder in folders]
 
 
 def _series(columns: CandleColumns, from_ns: int, to_ns: int) -> "Series":

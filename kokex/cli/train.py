@@ -1,6 +1,5 @@
 """`kokex train`: a model of candles, in a process of its own."""
 
-import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -63,7 +62,9 @@ def train(
     """
     if find_spec("torch") is None:
         raise Mistake("training needs torch: pip install 'kokex[kronos]', or `make kronos`")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported
+    from kokex.kronos.threads import settle
+
+    settle(threads)
     from kokex.kronos.config import CheckpointError
     from kokex.kronos.training.ranks import joined, reproducible
     from kokex.kronos.training.stages import Asked
@@ -76,8 +77,8 @@ def train(
     )
     columns = read_all((*candles, *more), db, timeframe, instrument)
     try:
-        with joined(device) as ranks, _told(quiet=not ranks.first) as tell:
-            all_series = [_series(each) for each in columns]
+        with joined(device) as ranks, told(quiet=not ranks.first) as tell:
+            all_series = [columns_to_series(each) for each in columns]
             outcomes = trained(_stages(stage), all_series, asked, out, ranks, tell)
             first = ranks.first
     except (TrainingError, CheckpointError) as error:
@@ -100,7 +101,8 @@ def _stages(stage: str) -> Any:
     return ["tokenizer", "predictor"] if stage == "all" else [stage]
 
 
-def _series(columns: CandleColumns) -> "Series":
+def columns_to_series(columns: CandleColumns) -> "Series":
+    """As training takes them. Raises TrainingError."""
     from kokex.kronos.training.windows import series
 
     prices = (columns.open, columns.high, columns.low, columns.close)
@@ -108,7 +110,7 @@ def _series(columns: CandleColumns) -> "Series":
 
 
 @contextmanager
-def _told(*, quiet: bool) -> Generator[Callable[["Told"], None]]:
+def told(*, quiet: bool = False) -> Generator[Callable[["Told"], None]]:
     """A bar with the loss and the time left on a terminal; else a line on stderr for each judgement."""
     if quiet:
         yield lambda _: None
@@ -126,10 +128,10 @@ def _told(*, quiet: bool) -> Generator[Callable[["Told"], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         tasks: dict[str, Any] = {}
 
-        def draw(told: "Told") -> None:
-            if told.stage not in tasks:
-                tasks[told.stage] = bar.add_task(told.stage, total=told.steps, completed=told.step - 1, words="")
-            bar.update(tasks[told.stage], completed=told.step, words=_words(told))
+        def draw(now: "Told") -> None:
+            if now.stage not in tasks:
+                tasks[now.stage] = bar.add_task(now.stage, total=now.steps, completed=now.step - 1, words="")
+            bar.update(tasks[now.stage], completed=now.step, words=_words(now))
 
         yield draw
 
@@ -137,12 +139,12 @@ def _told(*, quiet: bool) -> Generator[Callable[["Told"], None]]:
 _judged: dict[str, float | None] = {}
 
 
-def _line(told: "Told") -> None:
-    if told.validation is not None and _judged.get(told.stage) != told.validation:
-        _judged[told.stage] = told.validation
-        click.echo(f"{told.stage} {told.step:,}/{told.steps:,} {_words(told)}", err=True)
+def _line(now: "Told") -> None:
+    if now.validation is not None and _judged.get(now.stage) != now.validation:
+        _judged[now.stage] = now.validation
+        click.echo(f"{now.stage} {now.step:,}/{now.steps:,} {_words(now)}", err=True)
 
 
-def _words(told: "Told") -> str:
-    judged = f", validation {told.validation:.4f}, best {told.best:.4f}" if told.validation is not None else ""
-    return f"loss {told.loss:.4f}{judged}"
+def _words(now: "Told") -> str:
+    judged = f", validation {now.validation:.4f}, best {now.best:.4f}" if now.validation is not None else ""
+    return f"loss {now.loss:.4f}{judged}"

@@ -22,6 +22,7 @@ from kokex.config.schema import (
     Secrets,
     Store,
 )
+from kokex.config.training import Training
 from kokex.config.venue import Venue
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Secrets",
     "Shares",
     "Store",
+    "Training",
     "Venue",
     "load",
 ]

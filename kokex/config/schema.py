@@ -32,6 +32,7 @@ from kokex.config.rules import (
     Share,
     Timeframe,
 )
+from kokex.config.training import Training
 from kokex.config.venue import Venue
 from kokex.market import timeframes
 from kokex.market.instruments import from_csv, parse_symbol
@@ -247,6 +248,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     llm: Llm = Llm()
     forecast: Forecast = Forecast()
     kronos: Kronos = Kronos()
+    training: Training = Training()
     risk: Risk = Risk()
     executor: Executor = Executor()
     store: Store = Store()

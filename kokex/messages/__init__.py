@@ -26,7 +26,7 @@ from kokex.messages.llm import (
 from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, Quote
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
 from kokex.messages.people import Alert, Command, Lifecycle
-from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Readings, Sample
+from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Readings, Sample, Trained
 from kokex.messages.values import (
     SETTLED,
     Act,
@@ -34,6 +34,7 @@ from kokex.messages.values import (
     ForecastStep,
     Instrument,
     Message,
+    ModelVersion,
     Order,
     OrderKind,
     OrderState,
@@ -57,6 +58,7 @@ AnyMessage = (
     | Edge
     | Cycle
     | Forecast
+    | Trained
     | Briefing
     | Decision
     | Prompt
@@ -100,6 +102,7 @@ __all__ = [
     "LlmCall",
     "Mark",
     "Message",
+    "ModelVersion",
     "Moment",
     "Order",
     "OrderKind",
@@ -122,5 +125,6 @@ __all__ = [
     "Signal",
     "Tool",
     "ToolCall",
+    "Trained",
     "Turn",
 ]

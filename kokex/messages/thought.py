@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Literal
 
-from kokex.messages.values import Act, Candle, ForecastStep, Message, Signal
+from kokex.messages.values import Act, Candle, ForecastStep, Message, ModelVersion, Signal
 
 
 class Readings(Message, frozen=True, kw_only=True, gc=False):
@@ -48,7 +48,7 @@ class Cycle(Message, frozen=True, kw_only=True, gc=False):
     """Think now about these instruments."""
 
     plan: str
-    why: Literal["first", "long", "short", "session", "realtime", "edge", "signal", "command"]
+    why: Literal["first", "long", "short", "session", "realtime", "edge", "signal", "command", "trained"]
     instruments: tuple[str, ...]
     edges: tuple[int, ...] = ()  # ids of the edges that woke it
     deadline_ns: int = 0  # an answer later than this is stale
@@ -70,6 +70,12 @@ class Forecast(Message, frozen=True, kw_only=True, gc=False):
     volatility: float  # per step, of log returns
     range_low: float  # expected low over the horizon
     range_high: float
+
+
+class Trained(Message, frozen=True, kw_only=True, gc=False):
+    """A training has ended, and whether its model is the champion now."""
+
+    version: ModelVersion
 
 
 class Briefing(Message, frozen=True, kw_only=True, gc=False):

@@ -100,6 +100,17 @@ class ForecastStep(Struct, frozen=True, array_like=True, gc=False):
     q95: float
 
 
+class ModelVersion(Struct, frozen=True, kw_only=True, gc=False):
+    """A model that was trained, and how it did on candles that training had not seen."""
+
+    name: str
+    folder: str  # where it lies; empty: it was not worth keeping
+    champion: bool  # it forecasts from now on
+    against: str  # what it was compared with: the champion before it, or the baseline
+    verdict: str  # in words
+    metrics: dict[str, float] = {}
+
+
 class Outlook(Struct, frozen=True, array_like=True, gc=False):
     """What a forecaster makes of one instrument: the distribution of its next closes."""
 

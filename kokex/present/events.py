@@ -26,6 +26,7 @@ from kokex.messages import (
     Quote,
     Readings,
     Refused,
+    Trained,
 )
 from kokex.present.tables import terms
 from kokex.present.words import age, listed, pct, price, reading
@@ -61,6 +62,8 @@ def line(message: AnyMessage) -> tuple[str, str] | None:
             return "cycle", _cycle(message)
         case Forecast():
             return "forecast", _forecast(message)
+        case Trained(version=version):
+            return "model", f"{version.name} is {'' if version.champion else 'not '}the champion: {version.verdict}"
         case Decision():
             return "decision", _decision(message)
         case Approved():

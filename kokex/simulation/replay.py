@@ -24,7 +24,7 @@ from kokex.config import Config
 from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
 from kokex.messages import AnyMessage, LlmCall, Message
-from kokex.ports import Input, Llm, Store, Venue
+from kokex.ports import Input, Llm, Store, Training, Venue
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 
 RECORDED = "run"  # the mode of sessions whose inputs are on record
@@ -272,6 +272,7 @@ def _system(session: queries.Session, store: DirectStore, end: int) -> System:
             llm=cast(Llm, Absent()) if config.llm.provider else None,
             wording=wording_of(config),
             control=Absent(),
+            training=cast(Training, Absent()) if config.training.enabled else None,
             console=_unheard,  # there is one: who talks to it also counts what it said
         ),
         hooks=Hooks(tap=tap, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS),

@@ -9,7 +9,7 @@ from actors.scheduler import Scheduler
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.config import Mode, Plan
 from kokex.kernel.actor import Actor
-from kokex.messages import Alert, Command, Cycle, Link
+from kokex.messages import Alert, Command, Cycle, Link, ModelVersion, Trained
 from kokex.ports import StoreError
 from tests.actors.desk import BTC, ETH, HOUR, SECOND, START, Desk, edge, memory, plan, readings
 
@@ -327,3 +327,11 @@ def test_the_schedule_tells_each_plans_mode_and_next_cycle() -> None:
     one, two = command(desk, "schedule")["plans"]
     assert (one["mode"], one["warm"], one["next_cycle_ns"]) == ("adaptive", True, START + 722 * SECOND)
     assert (two["mode"], two["warm"], two["next_cycle_ns"]) == ("daily", False, None)
+
+
+def test_a_model_that_was_trained_makes_every_plan_think_again() -> None:
+    desk = desk_of(plan("one"), plan("other"), plan("stopped", enabled=False))
+    warm(desk, "one", "other", "stopped")
+    version = ModelVersion(name="v1", folder="", champion=False, against="baseline", verdict="")
+    desk.tell("scheduler", Trained(version=version))
+    assert [(cycle.plan, cycle.why) for cycle in desk.take(Cycle)] == [("one", "trained"), ("other", "trained")]

@@ -20,6 +20,7 @@ from kokex.messages import (
     Funding,
     Lifecycle,
     Link,
+    ModelVersion,
     Order,
     OrderUpdate,
     Portfolio,
@@ -27,6 +28,7 @@ from kokex.messages import (
     Readings,
     Refused,
     Signal,
+    Trained,
 )
 from kokex.present.events import level, line
 
@@ -66,6 +68,10 @@ LINES: list[tuple[AnyMessage, str]] = [
             steps=(STEP,) * 10, p_up=0.55, volatility=0.001, range_low=59900.0, range_high=60100.0,
         ),
         "forecast BTC-USDT-SWAP in 10 min 00 s: 59900 to 60100, up 55.00 % (baseline)",
+    ),
+    (
+        Trained(version=ModelVersion(name="v20240301", folder="", champion=False, against="v1", verdict="no better")),
+        "model v20240301 is not the champion: no better",
     ),
     (
         Decision(

@@ -13,7 +13,7 @@ from typing import Any, final
 import msgspec
 from msgspec.structs import replace
 
-from kokex.adapters.sqlite import llm_calls
+from kokex.adapters.sqlite import llm_calls, models
 from kokex.messages import (
     SETTLED,
     Alert,
@@ -33,6 +33,7 @@ from kokex.messages import (
     OrderUpdate,
     Portfolio,
     Refused,
+    Trained,
 )
 from kokex.ports import CandleRow, Input, Row, Saved
 
@@ -81,7 +82,7 @@ class Batch:
     """The parameters of each statement."""
 
     __slots__ = (
-        "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "portfolios",
+        "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "models", "portfolios",
         "resolutions", "saved", "session", "unwritten", "updates", "verdicts",
     )  # fmt: skip
 
@@ -98,6 +99,7 @@ class Batch:
         self.portfolios: list[Params] = []
         self.calls: list[Params] = []
         self.resolutions: list[Params] = []
+        self.models: list[Params] = []
         self.saved: dict[str, Params] = {}
         self.inputs: list[Params] = []
         self.candles: list[Params] = []
@@ -114,6 +116,7 @@ class Batch:
             (PORTFOLIO, self.portfolios),
             (llm_calls.RESERVE, self.calls),
             (llm_calls.RESOLVE, self.resolutions),
+            (models.INSERT, self.models),
             (SAVED, list(self.saved.values())),
             (INPUT, self.inputs),
             (CANDLE, self.candles),
@@ -205,6 +208,11 @@ def _llm_call(b: Batch, m: LlmCall) -> None:
         b.calls.append(llm_calls.reserved(m))
 
 
+def _trained(b: Batch, m: Trained) -> None:
+    _only_told(b, m)
+    b.models.append(models.params(m))
+
+
 def _saved(b: Batch, row: Saved) -> None:
     b.saved[row.key] = (row.key, row.body)
 
@@ -222,6 +230,7 @@ _WRITERS: dict[type, Callable[[Batch, Any], None]] = {
     Edge: _only_told,
     Cycle: _only_told,
     Forecast: _only_told,
+    Trained: _trained,
     Briefing: _only_told_of_account,
     Decision: _decision,
     Approved: _approved,

@@ -12,7 +12,7 @@ because a backtest pays for each of them twenty thousand times.
 import sqlite3
 from pathlib import Path
 
-from kokex.adapters.sqlite import llm_calls
+from kokex.adapters.sqlite import llm_calls, models
 from kokex.ports import StoreError
 
 _TABLES = (
@@ -142,7 +142,7 @@ _TABLES = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, llm_calls.TABLE)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, llm_calls.TABLE, (models.TABLE,))
 
 
 def version(connection: sqlite3.Connection) -> int:
