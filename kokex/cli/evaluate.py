@@ -32,7 +32,7 @@ def evaluate() -> None:
 @click.option("--samples", type=click.IntRange(20, 10_000), default=200, show_default=True, help="Paths each.")
 @click.option("--from", "from_ns", type=Moment(), default="1970-01-01", help="Only candles from here on are scored.")
 @click.option("--to", "to_ns", type=Moment(), default=FOREVER_NS, help="Only candles before it are scored.")
-@click.option("--model", metavar="DIR", multiple=True, help="A Kronos model too: a folder of tokenizer/ and model/.")
+@click.option("--model", metavar="NAME", multiple=True, help="A Kronos model too: its name, or a folder.")
 @click.option("--skip", metavar="NAME", multiple=True, help="Leave a statistical model out.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="The same seed gives the same scores.")
 @JSON
@@ -52,7 +52,7 @@ def forecast(
     \b
     Examples
       kokex evaluate forecast --candles ETH-BTC-5m.csv.gz LTC-BTC-5m.csv.gz
-      kokex evaluate forecast --candles ETH-BTC-5m.csv.gz --model data/models/mine --from 2018-01-20
+      kokex evaluate forecast --candles ETH-BTC-5m.csv.gz --model nano --from 2018-01-20
       kokex evaluate forecast --db data/kokex.db --timeframe 1m --horizon 60 --json
     """
     if find_spec("numpy") is None:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 class KronosPaths:
     """`research.forecasting.models.Forecaster`."""
 
-    def __init__(self, name: str, folder: str | Path) -> None:
-        """`folder` holds tokenizer/ and model/, as `kokex train` leaves them. Raises Mistake."""
+    def __init__(self, name: str, model: str | Path) -> None:
+        """`model`: its name, or a folder as `kokex train` leaves it. Raises Mistake."""
         from kokex.kronos.config import CheckpointError
         from kokex.kronos.returns import Returns
 
         self.name = name
         try:
-            self._returns = Returns(folder)
+            self._returns = Returns(str(model))
         except CheckpointError as error:
             raise Mistake(str(error)) from None
 

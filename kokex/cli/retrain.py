@@ -1,6 +1,6 @@
 """`kokex retrain`: a challenger is trained on the candles on record, and meets the champion on those it has not seen.
 
-FOLDER/champion/     the model that forecasts: tokenizer/, model/
+FOLDER/champion/     the model that forecasts: tokenizer/, predictor/
 FOLDER/challenger/   the one being trained, with the candles it is trained on
 FOLDER/vTIME/        a model that became champion, by the newest candle it knew
 """
@@ -94,7 +94,7 @@ def retrain(
 def _champion(folder: Path) -> str:
     """The version that forecasts, "" when there is none."""
     link = folder / "champion"
-    return link.resolve().name if (link / "model/config.json").exists() else ""
+    return link.resolve().name if (link / "predictor/config.json").exists() else ""
 
 
 def _begin(bench: Path, columns: Sequence[CandleColumns], champion: str) -> None:
@@ -124,8 +124,8 @@ def _train(
     begin = folder / challenge.against
     known = challenge.against != "baseline"
     asked = Asked(
-        size=size, tokenizer=str(begin / "tokenizer") if known else "", predictor=str(begin / "model") if known else "",
-        context=context, ahead=horizon + 1, gap=horizon, steps=steps, seed=1,
+        size=size, context=context, ahead=horizon + 1, gap=horizon, steps=steps, seed=1,
+        tokenizer=str(begin / "tokenizer") if known else "", predictor=str(begin / "predictor") if known else "",
     )  # fmt: skip
     seen = [columns_to_series(each.between(0, challenge.held_out_ns)) for each in candles]
     try:

@@ -25,6 +25,9 @@ MODELS = {
     "small": Published("NeoQuasar/Kronos-small", "NeoQuasar/Kronos-Tokenizer-base", 512, "24.7M"),
     "base": Published("NeoQuasar/Kronos-base", "NeoQuasar/Kronos-Tokenizer-base", 512, "102.3M"),
 }
+NANO = "nano"  # trained by our own pipeline, and part of this package: benchmarks/nano.py
+_NANO_FOLDER = Path(__file__).parent / NANO
+NANO_MODEL = Published("part of kokex", "part of kokex", 264, "0.8M")  # trained on 240 candles and 24 more
 MAX_CONTEXT = 512  # of a folder that is none of these
 
 
@@ -50,9 +53,13 @@ def resolve(model: str, tokenizer: str = "") -> Installed:
         if beside is None or folder is None:
             raise CheckpointError(f"{model} is not on this machine; `kokex models pull {model}` fetches it")
         return Installed(beside, folder, published.max_context)
+    if model == NANO and not Path(model).is_dir():
+        if tokenizer:
+            raise CheckpointError(f"{model} has its own tokenizer; leave the other out")
+        return Installed(_NANO_FOLDER / "tokenizer", _NANO_FOLDER / "predictor", NANO_MODEL.max_context)
     folder = Path(model)
     if not folder.is_dir():
-        raise CheckpointError(f"{model}: neither a folder nor one of {', '.join(MODELS)}")
+        raise CheckpointError(f"{model}: neither a folder nor one of {NANO}, {', '.join(MODELS)}")
     if not (folder / "config.json").exists() and (folder / "predictor").is_dir():  # as a training leaves it
         folder = folder / "predictor"
     found = Path(tokenizer) if tokenizer else folder.parent / "tokenizer"

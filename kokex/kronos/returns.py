@@ -1,13 +1,13 @@
 """The log returns that a model draws, for whoever compares models: all of its distribution, as training saw candles."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from kokex.kronos.engine import Engine
+from kokex.kronos.registry import resolve
 from kokex.kronos.sampling import Rule
 from kokex.kronos.training.windows import normalised, series, stamps
 
@@ -19,10 +19,11 @@ _LEAST = 1e-3  # of the last close: no price of a path is lower
 class Returns:
     """A model at work."""
 
-    def __init__(self, folder: str | Path, max_context: int = 512) -> None:
-        """`folder` holds tokenizer/ and model/. Raises CheckpointError."""
-        self._engine = Engine(Path(folder) / "tokenizer", Path(folder) / "model")
-        self._max_context = max_context
+    def __init__(self, model: str) -> None:
+        """A name or a folder, as `registry.resolve` takes it. Raises CheckpointError."""
+        found = resolve(model)
+        self._engine = Engine(found.tokenizer, found.model)
+        self._max_context = found.max_context
 
     def draw(
         self, open_ns: Sequence[int], prices: Sequence[Sequence[float]], volume: Sequence[float],

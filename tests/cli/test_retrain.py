@@ -65,7 +65,7 @@ def test_who_has_learnt_to_see_the_swing_is_champion_until_somebody_is_better(tm
     assert first["against"] == "baseline"
     champion = (models / "champion").resolve()
     assert champion == Path(first["folder"])
-    assert (champion / "model/model.safetensors").exists()
+    assert (champion / "predictor/model.safetensors").exists()
     assert not (models / "challenger").exists()
     # Fine-tuned by one step it is the same model, and so no better.
     again = called(tmp_path / "kokex.db", models, "--steps", "1")

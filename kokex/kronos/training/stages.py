@@ -1,6 +1,6 @@
 """The two stages, on folders: candles in, a tokenizer and a predictor out.
 
-OUT/tokenizer/  OUT/model/    the best so far of each: config.json and model.safetensors
+OUT/tokenizer/  OUT/predictor/    the best so far of each: config.json and model.safetensors
 OUT/tokenizer.progress, OUT/predictor.progress    what is needed to go on after a kill
 OUT/training.json    how it went
 """
@@ -26,7 +26,6 @@ from kokex.kronos.training.sizes import SIZES, Recipe
 from kokex.kronos.training.windows import Series, TrainingError, Windows, mixed, split, torch
 
 Stage = Literal["tokenizer", "predictor"]
-FOLDERS: dict[Stage, str] = {"tokenizer": "tokenizer", "predictor": "model"}
 
 JUDGEMENTS = 20  # of a stage, if nothing ends it earlier
 FINE = 0.1  # of the learning rate and a fifth of the steps, for what has been trained before
@@ -95,7 +94,7 @@ class _Work:
         if recipe.batch % self.ranks.world:
             raise TrainingError(f"--batch {recipe.batch} does not divide into {self.ranks.world} processes")
         tokenizer = load_tokenizer(self.out / "tokenizer") if stage == "predictor" else None
-        folder = self.out / FOLDERS[stage]
+        folder = self.out / stage
         asked = self._identity_of(stage, recipe, model.config, begun_with, tokenizer)
         progress = fit(
             self._objective(model.to(self.ranks.device), tokenizer),

@@ -37,7 +37,7 @@ def silent(_: Told) -> None:
 
 
 def weights(folder: Path) -> list[bytes]:
-    return [(folder / name / "model.safetensors").read_bytes() for name in ("tokenizer", "model")]
+    return [(folder / name / "model.safetensors").read_bytes() for name in BOTH]
 
 
 class Killed(BaseException):
@@ -100,10 +100,10 @@ def test_it_stops_when_it_has_not_become_better_for_a_while(tmp_path: Path) -> N
 def test_fine_tuning_begins_where_a_checkpoint_is(tmp_path: Path) -> None:
     data = [swinging(300)]
     train(BOTH, data, ASKED, tmp_path / "first", Ranks(), silent)
-    begin = str(tmp_path / "first/tokenizer"), str(tmp_path / "first/model")
+    begin = str(tmp_path / "first/tokenizer"), str(tmp_path / "first/predictor")
     gentle = replace(ASKED, tokenizer=begin[0], predictor=begin[1], steps=3, learning_rate=1e-5)
     train(BOTH, data, gentle, tmp_path / "tuned", Ranks(), silent)
-    for load, name in ((load_tokenizer, "tokenizer"), (load_predictor, "model")):
+    for load, name in ((load_tokenizer, "tokenizer"), (load_predictor, "predictor")):
         before, after = load(tmp_path / "first" / name), load(tmp_path / "tuned" / name)
         moved = [(a - b).abs().max().item() for a, b in zip(before.parameters(), after.parameters(), strict=True)]
         assert 0 < max(moved) < 1e-3
