@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-ALL = ("kernel", "backtest", "idle", "okx")
+ALL = ("kernel", "backtest", "idle", "okx", "okx_latency")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Literal
 
+import anyio
 import click
 import msgspec
 from msgspec import Struct
@@ -23,7 +24,8 @@ from kokex.cli.market import instruments_of, read_tape
 from kokex.cli.options import CONFIG, DATABASE, JSON, configured, control_socket, database
 from kokex.cli.output import Mistake, emit_json, show
 from kokex.config import Config
-from kokex.ports import StoreError
+from kokex.market.instruments import from_csv
+from kokex.ports import Ambiguous, StoreError
 from kokex.present.tables import Table
 from kokex.present.words import age, clock
 from strategies.spec import build
@@ -76,6 +78,7 @@ def _findings(config_file: Path | None, db: Path | None) -> Iterator[Finding]:
     yield Finding("configuration", "ok", _summary(config))
     yield from _strategies(config)
     yield _market(config)
+    yield from _accounts(config)
     path = database(config)
     yield from _directory(path)
     yield from _daemon(config, path)
@@ -129,6 +132,28 @@ def _market(config: Config) -> Finding:
         return Finding("market", "ok", f"simulated: {names}")
     candles = sum(len(each.open_ns) for each in tape.columns.values())
     return Finding("market", "ok", f"{candles:,} candles of {names} to replay")
+
+
+def _accounts(config: Config) -> Iterator[Finding]:
+    """Those at an exchange: asked there."""
+    from kokex.cli.accounts import at_okx, credentials_of, findings
+
+    accounts = at_okx(config)
+    try:
+        keys = credentials_of(config) if accounts else {}
+    except Mistake as error:
+        yield Finding("API keys", "fail", error.message, "see docs/secrets.md")
+        return
+    kinds = [from_csv(symbol, "swap" if symbol.endswith("-SWAP") else "spot") for symbol in config.market.symbols]
+    for account in accounts:
+        try:
+            checks, _ = anyio.run(findings, account, keys[account.name], kinds)
+        except Ambiguous as error:
+            remedy = "check the network, venue.region and venue.base_url"
+            yield Finding(f"OKX, account {account.name}", "fail", str(error), remedy)
+            continue
+        for each in checks:
+            yield Finding(f"{each.what} of {account.name}", each.state, each.found, each.remedy)
 
 
 # ---- the machine ----------------------------------------------------------------------------

@@ -1,0 +1,130 @@
+"""The daemon at OKX: over real sockets against `kokex exchange`, its record held against the exchange's own account."""
+
+import asyncio
+import json
+import signal
+import time
+import urllib.request
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from kokex.adapters.host.chance import Random
+from kokex.adapters.okx.hosts import Hosts
+from kokex.adapters.okx.private import PrivateRest
+from kokex.adapters.okx.rest import Rest
+from kokex.adapters.okx.sign import Credentials
+from kokex.adapters.okx.wire import number
+from kokex.adapters.sqlite import queries
+from kokex.adapters.sqlite.reader import Reader, integrity
+from kokex.messages import SETTLED, Alert, Fill, Funding
+from tests.adapters.okx.exchange.servers import Running, exchange
+from tests.cli.daemons import Daemon, daemon, kokex
+
+ZERO = Decimal(0)
+LIVELY = {
+    "KOKEX__MARKET__SOURCE": "okx",
+    "KOKEX__MARKET__INSTRUMENTS": "BTC-USDT-SWAP,ETH-USDT-SWAP,SOL-USDT-SWAP",
+    "KOKEX__STRATEGIES__TREND__FAST": "3",
+    "KOKEX__STRATEGIES__TREND__SLOW": "8",
+    "KOKEX__STRATEGIES__TREND__BAND": "0.2",
+    "KOKEX__FORECAST__KIND": "none",
+    "KOKEX__MODE__GRACE_S": "0.5",
+    "KOKEX__MODE__COOLDOWN_S": "1",
+    "KOKEX__RISK__MAX_ORDER_PCT": "2",
+    "KOKEX__VENUE__KIND": "okx",
+    "KOKEX__VENUE__ENVIRONMENT": "demo",
+}
+KEYS = {"KOKEX__VENUE__KEY": "k", "KOKEX__VENUE__SECRET": "s", "KOKEX__VENUE__PASSPHRASE": "p"}
+
+
+def settings(server: Running) -> dict[str, str]:
+    return {**LIVELY, **KEYS, "KOKEX__VENUE__BASE_URL": server.rest}
+
+
+def fault(server: Running, **switch: Any) -> None:
+    request = urllib.request.Request(server.rest + "/faults", json.dumps(switch).encode(), method="POST")
+    urllib.request.urlopen(request, timeout=5).read()
+
+
+def wait_for_fills(running: Daemon, count: int) -> None:
+    for _ in range(count):
+        running.wait_for("fill")
+
+
+async def audit(path: Path, server: Running) -> list[Alert]:
+    """The record against the account at the exchange, to the last digit; the alerts on record."""
+    assert integrity(path) == []
+    with Reader(path) as reader:
+        portfolio = reader.ask(queries.portfolio("main"))
+        orders = reader.ask(queries.orders(last=1_000_000))
+        told = reader.ask(queries.journal(kinds=("Fill", "Funding", "Alert")))
+    fills = [each for each in told if isinstance(each, Fill)]
+    assert portfolio
+    hosts = Hosts(rest=server.rest, sockets="", demo=True)
+    key = Credentials("k", "s", "p")
+    async with Rest(hosts, now=time.time_ns, chance=Random(1), credentials=key) as rest:
+        private = PrivateRest(rest)
+        money = {each.ccy: number(each.cash_bal, ZERO) for each in (await private.balance()).details}
+        positions = {each.inst_id: number(each.pos, ZERO) for each in await private.positions()}
+        theirs = await private.all_fills(begin_ms=0)
+        bills = await private.all_bills(type_="8")
+        open_there = {each.cl_ord_id or each.algo_cl_ord_id for each in await private.all_orders_pending()}
+        open_there |= {each.algo_cl_ord_id for each in await private.all_orders_algo_pending("conditional,oco")}
+    # one order for a decision, protective stops apart; each trade once; nothing there that is not here
+    entries = Counter(
+        each.order.decision for each in orders if not (each.order.reduce_only and "S" in each.order.client_id)
+    )
+    assert max(entries.values()) == 1
+    trades = Counter((each.instrument, each.trade_id) for each in fills)
+    assert max(trades.values()) == 1
+    assert trades.keys() == {(each.inst_id, each.trade_id) for each in theirs}
+    assert {each.order.client_id for each in orders if each.state not in SETTLED} == open_there
+    # fees, funding, cash, positions
+    assert sum((each.fee for each in fills), ZERO) == -sum((number(each.fee, ZERO) for each in theirs), ZERO)
+    paid = {each.funding_id: each.amount for each in told if isinstance(each, Funding)}
+    assert paid == {each.bill_id: number(each.pnl, ZERO) or number(each.bal_chg, ZERO) for each in bills}
+    assert portfolio.cash == money["USDT"]
+    held = {each.instrument: each.size for each in portfolio.positions if each.size}
+    assert held == {symbol: size for symbol, size in positions.items() if size}
+    return [each for each in told if isinstance(each, Alert)]
+
+
+def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) -> None:
+    with exchange("--faults", "--no-limits", "--funding-every", "15s", "--seed", "3") as server:
+        with daemon(tmp_path, settings=settings(server)) as running:
+            wait_for_fills(running, 4)
+            fault(server, kind="drop", on="/trade/order", over="rest", count=2)
+            wait_for_fills(running, 4)
+            running.end(signal.SIGKILL)
+        with daemon(tmp_path, settings=settings(server)) as running:
+            wait_for_fills(running, 3)
+            fault(server, kind="drop", on="/trade/order", over="rest", count=1)
+            fault(server, kind="sockets", abrupt=True)
+            wait_for_fills(running, 3)
+            running.wait_for("price")  # ten seconds at most, in which all comes to rest
+            assert running.end() == 0, running.lines[-5:]
+        with daemon(
+            tmp_path, "--for", "12s", settings=settings(server) | {"KOKEX__BRAIN__MIN_CONVICTION": "5"}
+        ) as running:
+            assert running.finish() == 0, running.lines[-5:]
+        with urllib.request.urlopen(server.rest + "/faults", timeout=5) as answer:
+            assert json.load(answer)["faults"] == []  # all have struck
+        alerts = asyncio.run(audit(tmp_path / "data" / "kokex.db", server))
+    assert any("private stream is down" in each.text for each in alerts)
+
+
+def test_what_is_not_fit_is_refused_with_its_remedy(tmp_path: Path) -> None:
+    with exchange("--no-limits") as server:
+        no_key = kokex(tmp_path, "run", settings={**LIVELY, "KOKEX__VENUE__BASE_URL": server.rest})
+        assert no_key.code == 2
+        assert "kokex secrets set venue.key" in no_key.err
+        wrong = kokex(tmp_path, "run", settings=settings(server) | {"KOKEX__VENUE__SECRET": "no-such-secret"})
+        assert wrong.code == 2
+        assert "correct venue.secret" in wrong.err
+        assert "no-such-secret" not in wrong.err
+        found = kokex(tmp_path, "doctor", "--json", settings=settings(server)).json()["findings"]
+        named = {each["what"]: each["state"] for each in found}
+        assert named["permissions of main"] == named["account mode of main"] == named["position mode of main"] == "ok"
+    assert not (tmp_path / "data" / "kokex.db").exists()
