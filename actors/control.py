@@ -18,6 +18,7 @@ from kokex.brain.rules import is_stale
 from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import ActorStatus, Failure
+from kokex.market.names import canonical
 from kokex.messages import Act, Approved, Command, Decision, Instrument, Portfolio, Readings, Refused, Sample
 from kokex.ports import Control, Store
 
@@ -120,7 +121,7 @@ class Controller(Actor):
 
     def _trade(self, command: Command) -> None:
         account = self._account(command)
-        symbol = command.args.get("instrument", "")
+        symbol = canonical(command.args.get("instrument", ""))
         if symbol not in self._instruments:
             raise CommandError(f"unknown instrument {symbol!r}; traded here: {', '.join(self._instruments)}")
         plan = self._plan_for(account, symbol, command)
@@ -144,7 +145,7 @@ class Controller(Actor):
     def _decide(
         self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None, sampled: Sampled | Failure
     ) -> None:
-        symbol, act = command.args["instrument"], TRADES[command.verb]
+        symbol, act = canonical(command.args["instrument"]), TRADES[command.verb]
         if isinstance(sampled, Failure) or not sampled.readings:
             self._port.answer(command.request, {"error": f"no price of {symbol} yet; try again in a moment"})
             return

@@ -47,6 +47,7 @@ from strategies.spec import BadParameter, UnknownStrategy
 from strategies.spec import build as build_strategy
 
 MODE = "run"  # of a session, as against a backtest's
+MODES = {MODE, "import"}  # what may be on record beside it: candles that were brought in
 DRAIN_S = 4.0  # and a second for the last commit: five in all
 LAST_COMMIT_S = 1.0
 BEHIND_NS = 5_000_000_000  # a clock further behind the record was set back; less is drift
@@ -160,7 +161,7 @@ async def _opened(job: Job) -> AsyncGenerator[LiveStore, None]:
         tag_factory=SecretIds().tag,
     )
     try:
-        if others := {session.mode for session in await store.ask(queries.sessions())} - {MODE}:
+        if others := {session.mode for session in await store.ask(queries.sessions())} - MODES:
             path = job.config.store.path
             raise DaemonError(f"{path}: the record of a {', '.join(others)}; --db names another database")
         yield store

@@ -15,7 +15,8 @@ from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import open_direct
 from kokex.adapters.sqlite.queries import Holding
 from kokex.adapters.sqlite.reader import Reader
-from kokex.cli.options import CONFIG, DATABASE, JSON, configured, database
+from kokex.cli.fetching import fetch
+from kokex.cli.options import CONFIG, DATABASE, JSON, SYMBOL, configured, database
 from kokex.cli.output import Mistake, emit_json, progress, show
 from kokex.market import timeframes
 from kokex.market.candles import fill as filled
@@ -77,7 +78,7 @@ def import_(files: tuple[Path, ...], db: Path | None, config_file: Path | None) 
 
 
 @data.command()
-@click.argument("instrument")
+@click.argument("instrument", type=SYMBOL)
 @click.option("--timeframe", type=click.Choice(list(timeframes.SPANS)), help="Where there is more than one on record.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", required=True, help=".csv or .csv.gz")
 @DATABASE
@@ -193,6 +194,9 @@ def fill(file: Path, out: Path) -> None:
     with progress(f"writing {out}") as tell:
         _write(out, _told(whole, tell))
     click.echo(f"{out}: {len(whole):,} candles, {len(whole) - len(columns):,} of them filled in")
+
+
+data.add_command(fetch)
 
 
 # ---- files ----------------------------------------------------------------------------------

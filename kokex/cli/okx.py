@@ -57,7 +57,7 @@ def meet(config: Config) -> Met:
 
 async def _meet(config: Config) -> Met:
     try:
-        async with _rest(config, TradingClock().now, Limits()) as rest:
+        async with public_rest(config, TradingClock().now, Limits()) as rest:
             ahead_ns = await rest.sync_clock()
             return Met(replace(config, listing=await listed(PublicRest(rest), config.market.symbols)), ahead_ns)
     except Rejected as error:
@@ -68,7 +68,7 @@ async def _meet(config: Config) -> Met:
         raise Mistake(f"OKX cannot be asked for its instruments: {error}; check the network and [venue]") from None
 
 
-def _rest(config: Config, now: Callable[[], int], limits: Limits) -> Rest:
+def public_rest(config: Config, now: Callable[[], int], limits: Limits) -> Rest:
     """Of the accounts at OKX, or of public data for paper money."""
     venue = next((each.venue for each in config.resolved_accounts() if each.venue.kind == "okx"), config.venue)
     return Rest(hosts_of(venue), now=now, chance=Random(), limits=limits)
@@ -109,7 +109,7 @@ async def okx_market(
         console(now(), "WARNING", "market", what)
 
     limits = Limits()
-    async with _rest(config, now, limits) as rest:
+    async with public_rest(config, now, limits) as rest:
         try:
             await rest.sync_clock()
         except (Rejected, Ambiguous) as error:

@@ -15,6 +15,7 @@ from kokex.adapters.control.wire import socket_path
 from kokex.adapters.secrets.environment import take
 from kokex.cli.output import Mistake
 from kokex.config import Config, ConfigError, load
+from kokex.market.names import canonical
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,6 +56,18 @@ def invocation() -> str:
         return "python -m kokex"
     found = shutil.which("kokex")
     return "kokex" if found and Path(found).exists() and Path(found).samefile(called) else os.path.relpath(called)
+
+
+class Symbol(click.ParamType[str]):
+    """An instrument: `BTC-USDT-SWAP`, or in ccxt's unified form, `BTC/USDT:USDT`."""
+
+    name = "instrument"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return canonical(str(value))
+
+
+SYMBOL = Symbol()
 
 
 class Span(click.ParamType[float]):

@@ -12,7 +12,7 @@ from kokex.adapters.control.client import Refused
 from kokex.adapters.host.clock import moments
 from kokex.adapters.sqlite import queries
 from kokex.cli.asking import command, reading
-from kokex.cli.options import ACCOUNT, CONFIG, DATABASE, JSON, YES, configured
+from kokex.cli.options import ACCOUNT, CONFIG, DATABASE, JSON, SYMBOL, YES, configured
 from kokex.cli.output import Mistake, emit_json
 from kokex.config import Config
 from kokex.messages import SETTLED, Fill, Order
@@ -26,7 +26,7 @@ LIMIT = click.option("--limit", metavar="PRICE", help="At this price or better; 
 
 
 @click.command()
-@click.argument("instrument")
+@click.argument("instrument", type=SYMBOL)
 @click.argument("size", required=False)
 @LIMIT
 @PLAN
@@ -50,7 +50,7 @@ def buy(instrument: str, size: str | None, **given: Any) -> None:
 
 
 @click.command()
-@click.argument("instrument")
+@click.argument("instrument", type=SYMBOL)
 @click.argument("size", required=False)
 @LIMIT
 @PLAN
@@ -72,7 +72,7 @@ def sell(instrument: str, size: str | None, **given: Any) -> None:
 
 
 @click.command()
-@click.argument("instrument")
+@click.argument("instrument", type=SYMBOL)
 @click.argument("size", required=False)
 @PLAN
 @ACCOUNT

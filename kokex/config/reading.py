@@ -21,8 +21,9 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 
 from kokex.config.checks import Key, contradictions
-from kokex.config.rules import Later, Matches, OneOf, Range
+from kokex.config.rules import Later, Matches, Named, OneOf, Range
 from kokex.config.schema import Config
+from kokex.market.names import canonical
 
 DEFAULT_FILE = Path("config.toml")
 PREFIX = "KOKEX__"
@@ -224,6 +225,8 @@ def _read_leaf(shape: object, value: object, key: Key, default: object) -> objec
             raise _Mistake(key, _not_a_word(value, rule.words, rules))
         if isinstance(rule, Range | Matches) and not rule.holds(result):
             raise _Mistake(key, f"{_show(value)} is impossible; must be {rule.words(_unit(key))}")
+        if isinstance(rule, Named):
+            result = canonical(str(result))
     return result
 
 

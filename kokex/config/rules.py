@@ -56,6 +56,10 @@ class Matches(Struct, frozen=True):
         return self.meaning
 
 
+class Named(Struct, frozen=True):
+    """The name of an instrument, which may be written in ccxt's unified form too; it is read as the one it has."""
+
+
 TIGHTER = "a built-in limit: it can be tightened, never loosened"
 
 Seconds = Annotated[float, Range(above=0, most=86_400)]
@@ -69,6 +73,8 @@ Cash = Annotated[Decimal, Range(above=0)]
 Fee = Annotated[Decimal, Range(least=-0.01, most=0.05, why="a fraction of the turnover; a rebate is negative")]
 Filled = Annotated[str, Matches(r"\S(.*\S)?", "a text that is not empty")]
 Name = Annotated[str, Matches(r"[a-z0-9_-]{1,16}", "1 to 16 lower-case letters, digits, _ or -")]
+
+Symbol = Annotated[str, Matches(r"\S(.*\S)?", "a text that is not empty"), Named()]
 
 AccountKind = Literal["margin", "cash"]
 Timeframe = Annotated[str, OneOf(tuple(timeframes.SPANS))]

@@ -30,6 +30,7 @@ from kokex.config.rules import (
     Rsi,
     Seconds,
     Share,
+    Symbol,
     Timeframe,
 )
 from kokex.config.training import Training
@@ -61,7 +62,7 @@ class Market(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where candles come from."""
 
     source: Annotated[Literal["simulated", "replay", "okx"], Later(("kis",))] = "simulated"
-    instruments: tuple[Filled, ...] = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP")
+    instruments: tuple[Symbol, ...] = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP")
     candles: tuple[Filled, ...] = ()  # replay: CSV files
     calendars: dict[Filled, Filled] = {}  # instrument -> its trading calendar, where that is not crypto's
     timeframe: Timeframe = "1s"
@@ -212,7 +213,7 @@ class PlanTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Name
     account: Name = "main"
     enabled: bool = True
-    instruments: tuple[Filled, ...] | None = None
+    instruments: tuple[Symbol, ...] | None = None
     timeframe: Timeframe | None = None
     mode: Mode | None = None
     brain: Brain | None = None

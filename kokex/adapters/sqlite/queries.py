@@ -359,6 +359,16 @@ def holdings() -> Query[list[Holding]]:
     )
 
 
+def openings(instrument: str, span_ns: int, from_ns: int, to_ns: int) -> Query[list[int]]:
+    """When the candles on record opened, at or after `from_ns` and not after `to_ns`, oldest first."""
+    return Query(
+        """SELECT open_ns FROM candles
+        WHERE instrument = ? AND span_ns = ? AND open_ns >= ? AND open_ns <= ? ORDER BY open_ns""",
+        (instrument, span_ns, from_ns, to_ns),
+        lambda rows: [open_ns for (open_ns,) in rows],
+    )
+
+
 def candles_between(instrument: str, span_ns: int, from_ns: int, to_ns: int) -> Query[list[Candle]]:
     """Candles opening at or after `from_ns` and before `to_ns`, oldest first."""
     return Query(
