@@ -269,10 +269,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def resolved_instruments(self) -> tuple[Instrument, ...]:
         """What is traded: as the venue lists it, known, or one for each replayed file. Raises UnknownInstrument."""
-        if self.listing:
-            return self.listing
         known = from_csv if self.market.source == "replay" else parse_symbol
-        made = (known(symbol) for symbol in self.market.symbols)
+        made = self.listing or (known(symbol) for symbol in self.market.symbols)
         return tuple(replace(each, calendar=self.market.calendars.get(each.symbol, each.calendar)) for each in made)
 
     def resolved_plans(self) -> tuple[Plan, ...]:
