@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kokex.kronos.config import DEPENDENCY_HEADS, CheckpointError, PredictorConfig, TokenizerConfig, read_config
-from kokex.kronos.loading import Checkpoint, shapes_of
+from kokex.kronos.loading import Checkpoint
 from kokex.kronos.matrix import Matrix, matrix
-from kokex.kronos.predictor import STAMPS
 from kokex.kronos.quantiser import Tokens, code_of, tokens_of
 from kokex.kronos.sampling import Rule, draw
+from kokex.kronos.shapes import STAMPS, shapes_of
 from kokex.kronos.stack import Block, Memory, Stack, norm
 
 
@@ -210,6 +210,7 @@ class Engine:
             made.s1[:, step], made.s2[:, step] = s1, s2
             if seen:
                 seen(s1_logits, s2_logits)
+        del context  # its keys and values, before the tokenizer needs room for its own
         start = max(0, length + horizon - max_context)
         candles = self.tokenizer.decode(cut(past, start, length), made)
         made = Tokens(*(each.view(batch, samples, horizon) for each in made))

@@ -168,7 +168,7 @@ def consistent(candles: NDArray[np.float64], floor: float) -> NDArray[np.float64
 
 
 def stamps(times_ns: Sequence[int]) -> list[tuple[int, int, int, int, int]]:
-    """Minute, hour, weekday (Monday 0), day and month of each, in UTC: the columns of predictor.STAMPS."""
+    """Minute, hour, weekday (Monday 0), day and month of each, in UTC: the columns of shapes.STAMPS."""
     moments = [datetime.fromtimestamp(at // 1_000_000_000, UTC) for at in times_ns]
     return [(each.minute, each.hour, each.weekday(), each.day, each.month) for each in moments]
 

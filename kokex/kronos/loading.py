@@ -8,17 +8,20 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from kokex.kronos.config import CheckpointError, PredictorConfig, TokenizerConfig, read_config
-from kokex.kronos.layers import Rotary, rotary_frequencies
 from kokex.kronos.predictor import Predictor
+from kokex.kronos.shapes import shapes_of
 from kokex.kronos.tokenizer import Tokenizer
+
+M = TypeVar("M", Tokenizer, Predictor)
 
 WEIGHTS = "model.safetensors"
 _BUFFER = re.compile(r"(.*\.)?rotary\.inv_freq|tokenizer\.bsq\.(group_)?basis")
@@ -63,37 +66,24 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     """Ready to use, not to train. Raises CheckpointError."""
     folder = Path(folder)
     config = read_config(folder, TokenizerConfig)
-    with torch.device("meta"):
-        model = Tokenizer(config)
-    _fill(model, Checkpoint(folder, shapes_of(config)))
-    return model
+    checkpoint = Checkpoint(folder, shapes_of(config))
+    with torch.random.fork_rng([]):  # what is drawn only to be replaced costs nobody his chance
+        return _filled(Tokenizer(config), checkpoint)
 
 
 def load_predictor(folder: str | Path) -> Predictor:
     """Ready to use, not to train. Raises CheckpointError."""
     folder = Path(folder)
     config = read_config(folder, PredictorConfig)
-    with torch.device("meta"):
-        model = Predictor(config)
-    _fill(model, Checkpoint(folder, shapes_of(config)))
-    return model
+    checkpoint = Checkpoint(folder, shapes_of(config))
+    with torch.random.fork_rng([]):
+        return _filled(Predictor(config), checkpoint)
 
 
-def _fill(model: nn.Module, checkpoint: Checkpoint) -> None:
-    """Gives a model without memory its tensors."""
+def _filled(model: M, checkpoint: Checkpoint) -> M:
     parameters = [name for name in model.state_dict() if not _BUFFER.fullmatch(name)]
-    model.load_state_dict(checkpoint.read(parameters), strict=False, assign=True)
-    for module in model.modules():
-        if isinstance(module, Rotary):
-            module.inv_freq = rotary_frequencies(2 * module.inv_freq.shape[0])
-    model.eval()
-
-
-def shapes_of(config: TokenizerConfig | PredictorConfig) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each tensor a checkpoint of this configuration holds."""
-    with torch.device("meta"):
-        model = Tokenizer(config) if isinstance(config, TokenizerConfig) else Predictor(config)
-    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    model.load_state_dict(checkpoint.read(parameters), strict=False)
+    return model.eval()
 
 
 def save(model: Tokenizer | Predictor, folder: str | Path, *, half: bool = False) -> None:

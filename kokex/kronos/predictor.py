@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from kokex.kronos.config import DEPENDENCY_HEADS, PredictorConfig
 from kokex.kronos.layers import Attention, Block, RMSNorm
 from kokex.kronos.quantiser import Tokens
-
-STAMPS = {"minute": 60, "hour": 24, "weekday": 7, "day": 32, "month": 13}  # columns of a stamp: name, how many values
+from kokex.kronos.shapes import STAMPS
 
 
 class Logits(NamedTuple):

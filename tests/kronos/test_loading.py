@@ -9,11 +9,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from msgspec.structs import replace
 from safetensors.torch import load_file, save_file
 
 from kokex.kronos.config import CheckpointError
 from kokex.kronos.loading import load_predictor, load_tokenizer, save
 from kokex.kronos.predictor import Predictor
+from kokex.kronos.shapes import shapes_of
 from kokex.kronos.tokenizer import Tokenizer
 from tests.kronos.test_model import PREDICTOR, TOKENIZER
 
@@ -43,6 +45,13 @@ def reconfigure(folder: Path, **changes: Any) -> None:
     config = json.loads((folder / "config.json").read_text()) | changes
     kept = {name: value for name, value in config.items() if value is not None}
     (folder / "config.json").write_text(json.dumps(kept))
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_the_shapes_a_checkpoint_is_held_to_are_the_models(learned: bool) -> None:
+    config = replace(PREDICTOR, learn_te=learned)
+    for model in (Tokenizer(TOKENIZER), Predictor(config)):
+        assert shapes_of(model.config) == {name: tuple(each.shape) for name, each in model.state_dict().items()}
 
 
 def test_a_missing_tensor_is_named(folder: Path) -> None:
