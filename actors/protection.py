@@ -109,6 +109,9 @@ class Protection:
         """One of our orders traded."""
         guard = self._guard(order.plan, order.instrument)
         self._hold(guard, EXACT.add(guard.held, change(fill)))
+        attached = self._executor.work.get(order.attached.client_id) if order.attached else None
+        if attached and self._executor.work[order.client_id].filled >= order.size:
+            attached.hoped = True
         if not order.reduce_only and (guard.held > 0) == (order.side == "buy"):
             self._take_up(guard, order, stop)
         self._balance(guard)

@@ -206,7 +206,8 @@ class Reconciling:
                     executor.venue.cancel, report.order, returns=OrderReport, then=_done,
                     timeout_s=executor.settings.timeout_s, latency_ns=executor.venue.latency_ns,
                 )  # fmt: skip
-        quiet = not any(work.state in ("intent", "partial") or work.resolving for work in executor.work.values())
+        works = [work for work in executor.work.values() if work.parent not in executor.work]
+        quiet = not any(work.state in ("intent", "partial") or work.resolving for work in works)
         if not executor.ready or not quiet:
             return
         difference = self._difference(state, executor.protection.held())

@@ -1,0 +1,190 @@
+"""The executor at a venue that outlives it: stops that come with their entry, limit orders, a switch, strays."""
+
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from actors.executor import OrderExecutor
+from kokex.config import Executor
+from kokex.messages import Alert, Approved, Fill, Link, Order, OrderUpdate, Position
+from kokex.ports import FillReport, FundingReport, OrderReport, Rejected, Touch, VenueState
+from tests.actors.desk import BTC, Desk, Still, instrument, memory
+
+ONE, PRICE = Decimal(1), Decimal(60_000)
+
+
+class Venue:
+    """Does as it is told, and keeps what it was asked."""
+
+    latency_ns = 0
+    up = True
+
+    def __init__(self) -> None:
+        self.placed: list[Order] = []
+        self.cancelled: list[str] = []
+        self.amended: list[tuple[Decimal, Decimal]] = []
+        self.switch: list[int] = []
+        self.known: dict[str, OrderReport] = {}
+        self.positions: tuple[Position, ...] = ()
+        self.refuses = False
+        self.bid = PRICE
+
+    async def place(self, order: Order) -> OrderReport:
+        self.placed.append(order)
+        if self.refuses:
+            raise Rejected("51008", "no money")
+        self.known[order.client_id] = OrderReport(client_id=order.client_id, state="working", order=order)
+        return self.known[order.client_id]
+
+    async def amend(self, order: Order, size: Decimal, price: Decimal) -> OrderReport:
+        self.amended.append((size, price))
+        changed = replace(order, size=size, price=price)
+        self.known[order.client_id] = OrderReport(client_id=order.client_id, state="working", order=changed)
+        return self.known[order.client_id]
+
+    async def cancel(self, order: Order) -> OrderReport:
+        self.cancelled.append(order.client_id)
+        self.known.pop(order.client_id, None)
+        return OrderReport(client_id=order.client_id, state="cancelled")
+
+    async def lookup(self, order: Order) -> OrderReport | None:
+        return self.known.get(order.client_id)
+
+    async def fills(self, since_ns: int) -> list[FillReport]:
+        return []
+
+    async def fundings(self, since_ns: int) -> list[FundingReport]:
+        return []
+
+    async def state(self) -> VenueState:
+        return VenueState(cash=ONE, positions=self.positions, open_orders=tuple(self.known.values()))
+
+    async def touch(self, instrument: str) -> Touch:
+        return Touch(bid=self.bid, ask=self.bid + 1)
+
+    async def keep_alive(self, timeout_s: int) -> None:
+        self.switch.append(timeout_s)
+
+
+class Scene:
+    def __init__(self, **settings: Any) -> None:
+        self.venue = Venue()
+        store = memory()
+        known = {BTC: instrument(BTC)}
+        executor = OrderExecutor("main", self.venue, store, known, Executor(**settings), remote=True)
+        self.desk = Desk({"executor": executor, "indicator": Still(None)}, store=store)
+        self.decision = 0
+
+    def approve(self, **order: Any) -> Order:
+        self.decision += 1
+        plain = Order(
+            client_id=f"kabcdefx{self.decision}", account="main", plan="main", instrument=BTC, side="buy",
+            kind="market", size=ONE, decision=self.decision,
+        )  # fmt: skip
+        sent = replace(plain, **order)
+        approved = Approved(
+            decision=self.decision, account="main", plan="main", instrument=BTC, order=sent, stop=PRICE - 600,
+            at=self.desk.now, id=self.decision,
+        )  # fmt: skip
+        self.desk.tell("executor[main]", approved)
+        return sent
+
+    def fill(self, order: Order, size: Decimal, trade: str = "1") -> None:
+        self.desk.tell(
+            "executor[main]",
+            Fill(
+                account="main", plan="", instrument=BTC, client_id=order.client_id, trade_id=trade, side=order.side,
+                size=size, price=PRICE, fee=ONE, liquidity="taker", filled_ns=self.desk.now,
+            ),
+        )  # fmt: skip
+
+    def states(self, client_id: str) -> list[str]:
+        return [each.state for each in self.desk.take(OrderUpdate) if each.client_id == client_id]
+
+
+def test_a_stop_that_came_with_its_entry_is_not_placed_again() -> None:
+    scene = Scene()
+    entry = scene.approve()
+    (sent,) = scene.venue.placed
+    assert sent.attached
+    assert (sent.attached.client_id, sent.attached.trigger) == (entry.client_id + "S1", PRICE - 600)
+    on_record = [(each.client_id, each.state) for each in scene.desk.take(OrderUpdate)]
+    assert on_record[:2] == [(entry.client_id, "intent"), (entry.client_id + "S1", "intent")]
+    scene.venue.known[sent.attached.client_id] = OrderReport(client_id=sent.attached.client_id, state="working")
+    scene.fill(entry, ONE)
+    scene.desk.wait(60)
+    assert len(scene.venue.placed) == 1
+    assert scene.states(sent.attached.client_id) == ["working"]
+
+
+def test_an_attached_stop_that_never_shows_is_placed_plainly() -> None:
+    scene = Scene()
+    entry = scene.approve()
+    scene.fill(entry, ONE)
+    scene.desk.wait(4)
+    assert len(scene.venue.placed) == 1  # it may still come
+    scene.desk.wait(20)
+    assert scene.states(entry.client_id + "S1")[-1] == "expired"
+    assert [each.client_id for each in scene.venue.placed[1:]] == [entry.client_id + "S2"]
+    assert (scene.venue.placed[1].size, scene.venue.placed[1].trigger) == (ONE, PRICE - 600)
+
+
+def test_an_entry_that_did_not_fill_leaves_no_stop_behind() -> None:
+    scene = Scene()
+    scene.venue.refuses = True
+    entry = scene.approve()
+    scene.desk.wait(30)
+    assert scene.states(entry.client_id + "S1") == ["intent", "expired"]
+    assert len(scene.venue.placed) == 1
+
+
+def test_a_part_of_a_resting_entry_is_guarded_at_once_and_never_twice_for_long() -> None:
+    scene = Scene(limit_timeout_s=600)
+    entry = scene.approve(kind="limit", price=PRICE)
+    part = ONE / 4
+    scene.fill(entry, part, "1")
+    (plain,) = scene.venue.placed[1:]
+    assert (plain.kind, plain.size) == ("stop", part)
+    scene.venue.known[entry.client_id + "S1"] = OrderReport(client_id=entry.client_id + "S1", state="working")
+    scene.fill(entry, ONE - part, "2")
+    scene.desk.wait(10)
+    assert scene.venue.cancelled == [plain.client_id]  # the attached one guards it all
+    assert len(scene.venue.placed) == 2
+
+
+def test_a_limit_order_follows_the_price_for_no_more_money_and_then_goes() -> None:
+    scene = Scene(limit_timeout_s=8, limit_end="reprice", reprices=2)
+    entry = scene.approve(kind="limit", price=PRICE)
+    assert scene.venue.switch == [60]
+    scene.venue.bid = PRICE + 6_000  # a tenth more
+    scene.desk.wait(9)
+    assert scene.venue.amended == [(Decimal("0.90"), PRICE + 6_000)]
+    assert Decimal("0.90") * (PRICE + 6_000) <= ONE * PRICE
+    scene.venue.bid = PRICE - 6_000
+    scene.desk.wait(8)
+    assert scene.venue.amended[1:] == [(Decimal("0.90"), PRICE - 6_000)]
+    scene.desk.wait(8)
+    assert scene.venue.cancelled == [entry.client_id]
+    assert scene.venue.switch == [60, 60, 0]  # fed as long as it rested
+    assert "cancelled" in scene.states(entry.client_id)
+
+
+def test_an_order_that_is_over_on_record_is_cancelled_and_a_position_nobody_explains_stops_entries() -> None:
+    scene = Scene(limit_timeout_s=600)
+    scene.approve(kind="limit", price=PRICE)
+    ghost = Order(
+        client_id="kabcdefghost", account="", plan="", instrument=BTC, side="sell", kind="stop", size=ONE, trigger=PRICE
+    )
+    scene.venue.known[ghost.client_id] = OrderReport(client_id=ghost.client_id, state="working", order=ghost)
+    theirs = replace(ghost, client_id="byhand")
+    scene.venue.known[theirs.client_id] = OrderReport(client_id=theirs.client_id, state="working", order=theirs)
+    scene.venue.positions = (Position(instrument=BTC, size=ONE, cost=ONE),)
+    scene.desk.take(Link)
+    scene.desk.wait(100)
+    assert scene.venue.cancelled == [ghost.client_id]
+    assert [each.up for each in scene.desk.take(Link)] == [False]
+    assert [each.severity for each in scene.desk.take(Alert) if each.kind == "positions"] == ["critical"]
+    scene.venue.positions = ()
+    scene.desk.wait(40)
+    assert [each.up for each in scene.desk.take(Link)] == [True]
