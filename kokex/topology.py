@@ -200,6 +200,10 @@ def build(
     def indicator(_: str) -> Indicator:
         return Indicator(plans, base_ns, config.edges if how.watch else None, store, how.history)
 
+    def llm(_: str) -> Caller:
+        forgetful = "ledger_in_memory" in how.bugs
+        return Caller(config.llm, ports.llm, store, config.market.speed, forgetful=forgetful)
+
     def brain(_: str) -> Brain:
         if ports.llm is None or ports.wording is None:
             return Brain(plans, known, store)
@@ -228,7 +232,7 @@ def build(
                 intensity=10,
                 keys=tuple(cash),
             ),
-            Child("llm", lambda _: Caller(config.llm, ports.llm, store, config.market.speed), Caller),
+            Child("llm", llm, Caller),
             Child("brain", brain, Brain),
             Child("forecaster", lambda _: Forecaster(plans, ports.chance, store, ports.model), Forecaster),
             Child("scheduler", lambda _: Scheduler(plans, market_of, store, config.market.speed), Scheduler),

@@ -29,7 +29,13 @@ def test_days_of_faults_break_no_law() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "laws"), [("retry_new_id", {"1", "7"}), ("no_deadline", {"4", "7"}), ("breaker_in_memory", {"5"})]
+    ("plant", "laws"),
+    [
+        ("retry_new_id", {"1", "7"}),
+        ("no_deadline", {"4", "7"}),
+        ("breaker_in_memory", {"5"}),
+        ("ledger_in_memory", {"6"}),
+    ],
 )
 def test_a_planted_bug_is_found(plant: str, laws: set[str]) -> None:
     assert plant in PLANTS

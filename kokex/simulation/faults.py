@@ -34,6 +34,11 @@ Kind = Literal[
     "crash",  # an actor raises
     "kill",  # -9, at any step
     "stop",  # an orderly end, and a start
+    # of a language model
+    "model_fault",  # a 429 or 5xx
+    "model_garbage",  # an answer that is none
+    "model_silence",  # no answer in time
+    "clock_step",  # somebody sets the system clock
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -57,6 +62,10 @@ ODDS: dict[Kind, float] = {
     "crash": 0.0015,
     "kill": 0.0006,
     "stop": 0.0002,
+    "model_fault": 0.15,
+    "model_garbage": 0.1,
+    "model_silence": 0.05,
+    "clock_step": 0.01,
 }
 INTENSITIES = (0.0, 1.0, 1.0, 3.0)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from kokex.config import Llm
 from kokex.kernel.cell import ActorStatus
 from kokex.market.instruments import exact, notional
 from kokex.market.money import EXACT
@@ -33,6 +34,8 @@ from kokex.simulation.facts import Facts
 
 ZERO = Decimal(0)
 SLACK = Decimal("1.01")  # a limit is kept at the prices risk knew; the law's may be a candle older or newer
+SECOND = 1_000_000_000
+DAY_NS = 86_400 * SECOND
 GROWN_NS = 600_000_000_000  # how long a position may stay above its limit before something is done
 
 Fault = str | None
@@ -180,9 +183,22 @@ def law_5(known: Facts, verdict: Approved | Refused) -> Fault:
     return None
 
 
-def law_6(calls: int, quota: int) -> Fault:
-    """LLM calls never exceed the quota of any window. As long as no brain makes any, the counter stays at zero."""
-    return f"{calls} LLM calls, the quota is {quota}" if calls > quota else None
+def law_6(seen: Sequence[int], quota: Llm) -> Fault:
+    """LLM calls never exceed the quota of any window, restarts and clock steps included.
+
+    Asked as a request arrives at the provider; `seen` are the last arrivals in its own time, this one included, and
+    its day begins at midnight UTC.
+    """
+    now = seen[-1]
+    for name, most, since in (
+        ("a minute", quota.rpm, now - 60 * SECOND + 1),
+        ("24 hours", quota.per_24h, now - DAY_NS + 1),
+        ("a day", quota.rpd, now - now % DAY_NS),
+    ):
+        count = sum(at >= since for at in seen)
+        if 0 < most < count:
+            return f"{count} requests in {name}, the quota is {most}"
+    return None
 
 
 def law_7_once(known: Facts, verdict: Approved | Refused) -> Fault:

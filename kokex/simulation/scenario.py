@@ -1,11 +1,12 @@
 """What a seed is about: the plans, accounts and limits, drawn so that all kinds of trading happen somewhere."""
 
+from decimal import Decimal
 from random import Random
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kokex.config import Account, Brain, Config, Forecast, Market, Mode, Paper, Plan, Risk
+from kokex.config import Account, Brain, Config, Forecast, Llm, Market, Mode, Paper, Plan, Risk
 from kokex.market.instruments import parse_symbol
 from kokex.messages import Instrument
 
@@ -55,7 +56,16 @@ def draw(seed: int) -> Scenario:
         case _:
             pass
     instruments = tuple(parse_symbol(symbol) for symbol in SYMBOLS)
-    return Scenario(config, plans, accounts, instruments, watch=chance.random() < 0.25)
+    watch = chance.random() < 0.25
+    if chance.random() < 0.3:  # the first plan asks a model, which has little patience
+        llm = Llm(
+            provider="openai", model="simulated", rpm=chance.choice((0, 1, 2)), rpd=chance.choice((0, 6, 20)),
+            per_24h=chance.choice((0, 8)), usd_per_day=Decimal(0), usd_per_month=Decimal(0),
+        )  # fmt: skip
+        config = replace(config, llm=llm)
+        plans = (replace(plans[0], brain=replace(plans[0].brain, kind="llm")), *plans[1:])
+        watch = True  # without an average true range there is no entry
+    return Scenario(config, plans, accounts, instruments, watch)
 
 
 def _second(first: Plan, account: str, instruments: tuple[str, ...]) -> Plan:

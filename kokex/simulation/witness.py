@@ -1,5 +1,6 @@
 """The witness: shows each event to the laws that are asked about it, and remembers what they judge by."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import final
@@ -40,7 +41,7 @@ class Witness:
         self.known = Facts()  # of all that was appended
         self.on_disk = Facts()
         self.orders = 0  # that the venue accepted
-        self.llm_calls = 0
+        self._asked: deque[int] = deque(maxlen=200)  # when requests arrived at the model
         self.cycles: dict[str, int] = {}  # plan -> when it had its last
         self._exchange = exchange
         self._config = config
@@ -69,7 +70,6 @@ class Witness:
             self.cycles[message.plan] = message.at
         elif isinstance(message, Lifecycle) and message.event == "crashed" and not message.error.startswith(EXPECTED):
             raise Broken("crash", f"{message.actor}: {message.error}")
-        _hold("6", laws.law_6(self.llm_calls, quota=0))
         known.learn(message)
 
     def written(self, rows: Sequence[Row]) -> None:
@@ -109,6 +109,12 @@ class Witness:
         if report is None:
             return order.size
         return ZERO if report.state in SETTLED else order.size - report.filled
+
+    # ---- the model
+
+    def asked(self, at: int) -> None:
+        self._asked.append(at)
+        _hold("6", laws.law_6(self._asked, self._config.llm))
 
     # ---- the venue
 

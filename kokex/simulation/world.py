@@ -16,6 +16,7 @@ from typing import Any, Protocol, final
 import anyio
 import msgspec
 
+from kokex.brain.wording import Wording, builtin
 from kokex.kernel.cell import Cell
 from kokex.kernel.starter import Escalated
 from kokex.kernel.system import Hooks, System
@@ -30,10 +31,12 @@ from kokex.simulation.disk import Disk, FaultyStore
 from kokex.simulation.faults import SECOND, Crash, Faults, Killed
 from kokex.simulation.laws import Broken
 from kokex.simulation.line import Line
+from kokex.simulation.model import SimulatedModel
 from kokex.simulation.scenario import MINUTE_NS, Scenario
 from kokex.simulation.witness import Witness
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, Variant, build
 
+WORDING = Wording(builtin())
 HOUR_NS = 60 * MINUTE_NS
 FUNDING_NS = 8 * HOUR_NS
 HISTORY = 260  # candles a new process warms up with
@@ -78,6 +81,7 @@ class World:
         self.witness = Witness(
             self._exchange, scenario.config, scenario.plans, {each.symbol: each for each in scenario.instruments}
         )
+        self._model = SimulatedModel(self, Random(f"{seed}/model"), self._at_ns)
         self._disk = Disk(self.witness.written, lambda symbol, last: list(self._recent[symbol])[-last:])
         self._heal_ns = self.now() + round(days * 24 * HOUR_NS)
         self._script()
@@ -159,6 +163,9 @@ class World:
         if self._system is not None:
             self._system.post(actor, message)
 
+    def asked(self, at: int) -> None:
+        self.witness.asked(at)
+
     def sending(self, order: Order) -> None:
         self.witness.sending(order, draining=self._system is not None and self._system.draining)
 
@@ -221,12 +228,16 @@ class World:
             self.witness.tapped(message)
             store.append(message)
 
+        model = self._model if scenario.config.llm.provider else None
         return build(
             scenario.config,
             scenario.plans,
             scenario.accounts,
             scenario.instruments,
-            Ports(store=store, venues=dict(self._lines), chance=Random, control=self, source=self),
+            Ports(
+                store=store, venues=dict(self._lines), chance=Random, control=self, source=self, llm=model,
+                wording=WORDING,
+            ),
             base_ns=MINUTE_NS,
             variant=Variant(
                 commit_s=COMMIT_S, stale_s=STALE_S, watch=scenario.watch, keep_candles=False, history=HISTORY,

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from kokex.config import Risk
+from kokex.config import Llm, Risk
 from kokex.kernel.cell import ActorStatus
 from kokex.market.instruments import parse_symbol
 from kokex.messages import (
@@ -241,8 +241,14 @@ def test_exits_are_always_allowed() -> None:
 
 
 def test_llm_calls_stay_within_their_quota() -> None:
-    assert laws.law_6(0, 0) is None
-    assert laws.law_6(1, 0)
+    minute, day = 60_000_000_000, 86_400_000_000_000
+    quota = Llm(rpm=2, rpd=3, per_24h=4)
+    assert laws.law_6([0, 1, minute], quota) is None
+    assert "in a minute" in (laws.law_6([0, 1, minute - 1], quota) or "")
+    assert laws.law_6([day - 3 * minute, day - minute, day, day + minute], quota) is None
+    assert "in a day" in (laws.law_6([day, day + minute, day + 2 * minute, day + 3 * minute], quota) or "")
+    assert "in 24 hours" in (laws.law_6([1, minute, day - minute, day - 1, day], quota) or "")
+    assert laws.law_6([0] * 99, Llm(rpm=0, rpd=-1)) is None
 
 
 # ---- 7
