@@ -164,3 +164,14 @@ def tokens(text: str) -> int:
     """At least as many tokens as a text has, for any tokenizer known: prompts here are half numbers."""
     ascii_only = text.isascii()
     return len(text.encode()) // (3 if ascii_only else 2) + 1
+
+
+def about_its_past(model: str) -> str:
+    """Why a model is not asked about candles of old: it may have read what came of them."""
+    cutoff = known(model).cutoff
+    until = f"was trained on texts up to {cutoff}" if cutoff else "was trained on texts nobody knows the end of"
+    return (
+        f"{model or 'a language model'} {until} and may remember how these candles went on: its decisions on them "
+        "would prove nothing. Let it decide forward, on paper money: every answer is recorded, and `kokex replay` runs "
+        "risk and execution on the record again"
+    )

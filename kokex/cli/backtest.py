@@ -21,6 +21,7 @@ from kokex.adapters.host.csv import CandleColumns, CsvError
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import DirectStore, open_direct
 from kokex.adapters.sqlite.reader import Reader
+from kokex.brain.models import about_its_past
 from kokex.cli.options import CONFIG, JSON, configured
 from kokex.cli.output import Mistake, progress, show
 from kokex.cli.values import Amount, Moment, Setting
@@ -70,6 +71,13 @@ class Asked(Struct, frozen=True, kw_only=True):
 @click.argument("more", type=click.Path(path_type=Path), metavar="", nargs=-1)
 @click.option("--strategy", metavar="NAME", required=True, help="A file of strategies/.")
 @click.option("--param", type=Setting(), metavar="K=V", multiple=True, help="A parameter of it: fast=10.")
+@click.option(
+    "--brain",
+    type=click.Choice(["rules", "llm"]),
+    default="rules",
+    show_default=True,
+    help="Who decides: the strategy; a language model is not asked about the past.",
+)
 @click.option("--size", type=Amount(above="0"), help="Of each entry, in base currency: no sizing, no stops.")
 @click.option("--fee", type=Amount(least="-0.01", most="0.05"), help="Maker and taker, a fraction: 0.001 is 0.1 %.")
 @click.option("--cash", type=Amount(above="0"), help="At the start, in quote currency.")
@@ -100,6 +108,8 @@ def backtest(
       kokex backtest --candles BTC-USDT.csv --strategy sma_cross --size 0.02 --fee 0.001 --db bt.db
     """
     config = configured(config_file, None)
+    if options.pop("brain") == "llm":
+        raise Mistake(about_its_past(config.llm.model))
     options["candles"] += more
     options["parameters"] = config.strategies.get(options["strategy"], {}) | dict(param)
     asked = Asked(**options)

@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Literal
 
 import anyio
 import click
 import msgspec
-from msgspec import Struct
 
 from actors.risk import Breaker
 from kokex.adapters.control.client import ControlError, NoDaemon, ask
@@ -20,6 +18,7 @@ from kokex.adapters.host.clock import TradingClock
 from kokex.adapters.host.lock import FileLock, Locked
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader, integrity
+from kokex.cli.checkup import Finding, models
 from kokex.cli.market import instruments_of, read_tape
 from kokex.cli.options import CONFIG, DATABASE, JSON, configured, control_socket, database
 from kokex.cli.output import Mistake, emit_json, show
@@ -33,13 +32,6 @@ from strategies.spec import build
 FEW_BYTES, TOO_FEW_BYTES = 1 << 30, 100 << 20  # of free disk
 AHEAD_NS = 5_000_000_000  # by which the newest row may be ahead of the clock
 MADE_NS = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000  # no clock is right before
-
-
-class Finding(Struct, frozen=True):
-    what: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    remedy: str = ""
 
 
 @click.command()
@@ -79,6 +71,7 @@ def _findings(config_file: Path | None, db: Path | None) -> Iterator[Finding]:
     yield from _strategies(config)
     yield _market(config)
     yield from _accounts(config)
+    yield from models(config)
     path = database(config)
     yield from _directory(path)
     yield from _daemon(config, path)

@@ -157,13 +157,14 @@ def _limits(limits: Mapping[str, float]) -> str:
 
 
 def _decision(decision: Decision) -> str:
-    by = {"rules": "the strategies", "person": "a person"}.get(decision.by, decision.by)
+    by = {"rules": "the strategies", "person": "a person", "llm": "a model"}.get(decision.by, decision.by)
     text = f"{by} wanted to {_ACTS[decision.act]} {decision.instrument} at {price(decision.price)}"
     if decision.act != "hold":
         text += f", conviction {decision.conviction} of 5"
     if decision.invalidation is not None:
         text += f", wrong at {price(decision.invalidation)}"
-    return text + (f", because {'; '.join(decision.reasons)}" if decision.reasons else "")
+    text += f", because {'; '.join(decision.reasons)}" if decision.reasons else ""
+    return text + (f" (`kokex brain prompt {decision.call}` has the question)" if decision.call else "")
 
 
 def _briefing(briefing: Briefing, decision: Decision | None) -> Iterator[Step]:

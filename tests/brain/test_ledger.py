@@ -95,32 +95,32 @@ asks = st.tuples(
     st.integers(0, 30 * SECOND),
     st.decimals("0.001", "0.01", places=3),
 )
-bursts = st.tuples(st.just("burst"), st.integers(2, 12))
+bursts = st.tuples(st.just("burst"), st.integers(2, 12), st.sampled_from(FATES), st.decimals("0.001", "0.01", places=3))
 waits = st.tuples(st.just("wait"), st.sampled_from([SECOND, MINUTE, HOUR, 7 * HOUR, 23 * HOUR, 25 * HOUR]))
 steps = st.tuples(st.just("step"), st.sampled_from([-30 * 24 * HOUR, -HOUR, -MINUTE, HOUR, 13 * HOUR, 40 * 24 * HOUR]))
 restarts = st.tuples(st.just("restart"))
 quotas = st.builds(
-    Quota, rpm=st.integers(0, 4), rpd=st.integers(0, 12), per_24h=st.integers(0, 15),
+    Quota, rpm=st.sampled_from([0, 0, 1, 3]), rpd=st.sampled_from([0, 2, 5]), per_24h=st.sampled_from([0, 0, 4]),
     reset_zone=st.sampled_from(["UTC", PACIFIC, "Asia/Seoul"]),
 )  # fmt: skip
 shares = st.sampled_from([{}, {"scheduled": 0.4, "event": 0.2, "chat": 0.1, "news": 0.1, "research": 0.05}])
 budgets = st.builds(
-    Budget, usd_per_day=st.sampled_from([Decimal(0), Decimal("0.05")]), shares=shares,
-    usd_per_month=st.sampled_from([Decimal(0), Decimal("0.2")]),
+    Budget, usd_per_day=st.sampled_from([Decimal(0), Decimal("0.025")]), shares=shares,
+    usd_per_month=st.sampled_from([Decimal(0), Decimal("0.055")]),
 )  # fmt: skip
 
 
 @settings(max_examples=400, deadline=None)
-@given(quotas, budgets, st.lists(asks | bursts | waits | steps | restarts, max_size=60))
+@given(quotas, budgets, st.lists(asks | bursts | bursts | waits | steps | restarts, min_size=5, max_size=40))
 def test_a_provider_never_sees_a_request_too_many(quota: Quota, budget: Budget, story: list[Any]) -> None:
     machine = Machine(quota, budget)
     for event in story:
         match event:
             case ("ask", purpose, fate, took_ns, usd):
                 machine.ask(purpose, fate, took_ns, usd)
-            case ("burst", count):
+            case ("burst", count, fate, usd):
                 for _ in range(count):
-                    machine.ask("scheduled", "answered", SECOND, CENT)
+                    machine.ask("scheduled", fate, 20 * SECOND, usd)
             case ("wait", ns):
                 machine.true_ns += ns
             case ("step", ns):

@@ -184,3 +184,18 @@ def test_without_a_provider_no_sdk_is_loaded_and_with_one_that_one_alone(tmp_pat
     assert loaded == "['httpx2', 'openai']"
     beyond, _ = weigh(tmp_path / "c", how, "import openai; openai.AsyncOpenAI(api_key='x')")
     assert beyond - without < 12, "megabytes beyond what the SDK itself costs"
+
+
+def test_doctor_asks_each_provider_once_and_for_nothing_that_costs(tmp_path: Path, server: Models) -> None:
+    ended = kokex(tmp_path, "doctor", "--json", settings=settings(server))
+    found = {each["what"]: each for each in ended.json()["findings"]}
+    assert (found["model loopback"]["state"], found["price of loopback"]["state"]) == ("ok", "warn")
+    assert (server.seen, server.paths) == ([], ["/models/loopback"])
+
+
+def test_a_model_is_not_asked_about_its_past(tmp_path: Path) -> None:
+    how = {"KOKEX__LLM__PROVIDER": "anthropic", "KOKEX__LLM__MODEL": "claude-sonnet-5"}
+    words = ("backtest", "--candles", "X.csv", "--strategy", "trend", "--brain", "llm")
+    ended = kokex(tmp_path, *words, settings=how)
+    assert ended.code == 2
+    assert "was trained on texts up to 2026-01" in ended.err

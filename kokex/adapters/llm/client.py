@@ -71,9 +71,14 @@ class Providers:
         except Exception as error:
             return fault_of(error)
 
-    async def close(self) -> None:
-        for client in self._clients.values():
+    async def forget(self, provider: str) -> None:
+        """Closes its connections; the next request opens new ones."""
+        if client := self._clients.pop(provider, None):
             await client.close()
+
+    async def close(self) -> None:
+        for name in list(self._clients):
+            await self.forget(name)
 
     async def _client(self, provider: str) -> Client:
         if provider not in self._clients:

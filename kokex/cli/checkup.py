@@ -1,0 +1,59 @@
+"""What `kokex doctor` finds out about language models: their texts, keys, prices, and whether they answer."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+from msgspec import Struct
+
+from kokex.brain.models import Endpoint, endpoint
+from kokex.cli.output import Mistake
+from kokex.cli.thinking import providers, wording
+from kokex.config import Config
+from kokex.messages import Fault
+
+if TYPE_CHECKING:
+    from kokex.adapters.llm.client import Providers
+
+PROBE_S = 10.0
+
+
+class Finding(Struct, frozen=True):
+    what: str
+    state: Literal["ok", "warn", "fail"]
+    found: str
+    remedy: str = ""
+
+
+def models(config: Config) -> Iterator[Finding]:
+    """Each provider is asked once for its entry of the model, which is no completion and costs nothing."""
+    if not config.llm.provider:
+        return
+    try:
+        texts, port = wording(config), providers(config)
+    except Mistake as error:
+        yield Finding("language models", "fail", error.message, "correct [llm], or `kokex secrets set llm.api_key`")
+        return
+    assert texts
+    assert port
+    yield Finding("prompts", "ok", f"wording {texts.version}")
+    for each in (endpoint(table) for table in config.llm.chain):
+        yield anyio.run(_probe, port, each)
+        if not each.priced:
+            found = f"no price is known of {each.model}: {each.usd_in} and {each.usd_out} dollars a million are assumed"
+            yield Finding(f"price of {each.name}", "warn", found, "set usd_in and usd_out in [llm]")
+
+
+async def _probe(port: "Providers", each: Endpoint) -> Finding:
+    what = f"model {each.name}"
+    answer = await port.probe(each.name, PROBE_S)
+    await port.forget(each.name)
+    quota = each.quota
+    bounds = f"requests a minute: {quota.rpm or 'unbounded'}, a day ({quota.reset_zone}): {quota.rpd or 'unbounded'}"
+    if not isinstance(answer, Fault):
+        return Finding(what, "ok", f"{answer} is there; {bounds}")
+    if answer.status == 404:
+        found = f"{each.base_url or each.api} answers, but has no entry of {each.model}"
+        return Finding(what, "warn", found, "compare the model's name with the provider's list; some keep none")
+    said = f"{answer.kind.replace('_', ' ')} {answer.status or ''}".strip()
+    return Finding(what, "fail", f"{said}: {answer.text[:160]}", "check key, base_url and network")
