@@ -1,58 +1,87 @@
 """forecaster: what may come, and the briefing.
 
-Holds each account's last Portfolio. Receives Cycle; asks the indicator where the instruments stand, makes a
-Forecast for each where the plan or one of its strategies asks for one, and emits the Briefing for the brain.
+Holds each account's last Portfolio, and the news of late. Receives Cycle; asks the indicator where the instruments
+stand, makes a Forecast for each where the plan or one of its strategies asks for one, and emits the Briefing for the
+brain.
 
 Kronos answers from a process of its own, once for all instruments of a cycle and once for each candle. Where it
 does not (no weights, a crash, too slow), the statistical baseline stands in: said once, and once when it is back.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from msgspec import Struct
+
 from actors.indicator import Sampled, wants_forecast
+from kokex.brain.news import notes
 from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
 from kokex.market.volatility import baseline
-from kokex.messages import Alert, Briefing, Cycle, Forecast, Outlook, Portfolio, Readings, Sample, Severity
+from kokex.messages import Alert, Briefing, Cycle, Forecast, NewsItem, Outlook, Portfolio, Readings, Sample, Severity
 from kokex.ports import Chance, ForecastQuestion, Store
 from kokex.ports import Forecaster as ForecastModel
 
+MOST_NEWS = 200
 FEWEST_CANDLES = 30  # a distribution from fewer is no distribution
 
 Outlooks = dict[str, Outlook]  # by instrument
 
 
+class Known(Struct, frozen=True):
+    """What is on record for a start."""
+
+    portfolios: dict[str, Portfolio]
+    news: list[NewsItem] = []
+
+
 class Forecaster(Actor):
     emits = (Forecast, Briefing, Alert)
     asks = (Sample,)
-    state = dict[str, Portfolio]
+    state = Known
 
     def __init__(
-        self, plans: Sequence[Plan], chance: Callable[[int], Chance], store: Store, model: ForecastModel | None = None
+        self,
+        plans: Sequence[Plan],
+        chance: Callable[[int], Chance],
+        store: Store,
+        model: ForecastModel | None = None,
+        *,
+        news_age_ns: int = 0,
     ) -> None:
-        """`chance(seed)` makes a generator: a forecast is the same whenever it is made of the same candles."""
+        """`chance(seed)` makes a generator: a forecast is the same whenever it is made of the same candles.
+
+        `news_age_ns`: older news is no news; 0: there is none.
+        """
         self._plans = {plan.name: plan for plan in plans}
         self._lookback = {plan.name: plan.forecast.lookback if wants_forecast(plan) else 0 for plan in plans}
         self._chance = chance
         self._store = store
         self._model = model
+        self._news_age_ns = news_age_ns
         self._degraded = False
-        self._known: dict[
-            tuple[str, str], tuple[int, Outlook]
-        ] = {}  # plan, instrument -> the model's last, and of when
+        # plan, instrument -> the close that the model last looked ahead from, and its answer
+        self._known: dict[tuple[str, str], tuple[int, Outlook]] = {}
         self._portfolios: dict[str, Portfolio] = {}
+        self._news: deque[NewsItem] = deque(maxlen=MOST_NEWS)
 
-    async def load(self) -> dict[str, Portfolio]:
-        return await newest_portfolios(self._store, self._plans.values())
+    async def load(self) -> Known:
+        portfolios = await newest_portfolios(self._store, self._plans.values())
+        news = await self._store.news(self.now - self._news_age_ns) if self._news_age_ns else []
+        return Known(portfolios, news[-MOST_NEWS:])
 
-    def start(self, state: Mapping[str, Portfolio]) -> None:
-        self._portfolios = dict(state)
+    def start(self, state: Known) -> None:
+        self._portfolios = dict(state.portfolios)
+        self._news.extend(state.news)
 
     def on_portfolio(self, portfolio: Portfolio) -> None:
         self._portfolios[portfolio.account] = portfolio
+
+    def on_news_item(self, item: NewsItem) -> None:
+        self._news.append(item)
 
     # ---- a cycle
 
@@ -102,6 +131,7 @@ class Forecaster(Actor):
                 equity=portfolio.equity,
                 deadline_ns=cycle.deadline_ns,
                 why=cycle.why,
+                news=notes(self._news, cycle.instruments, self.now, self._news_age_ns),
             )
         )
 

@@ -19,6 +19,7 @@ from kokex.messages import (
     Message,
     ModelVersion,
     Moment,
+    NewsItem,
     Order,
     OrderState,
     Outlook,
@@ -119,6 +120,43 @@ class Training(Protocol):
     """
 
     async def train(self) -> ModelVersion: ...
+
+
+class FeedFailed(Exception):
+    """The feed could not be read, or is none. The text says why."""
+
+
+class FeedQuestion(Struct, frozen=True, kw_only=True):
+    """What is new at this address? The two marks are those of the last answer."""
+
+    url: str
+    etag: str = ""
+    modified: str = ""
+
+
+class Headline(Struct, frozen=True, kw_only=True):
+    """One entry of a feed, as text without markup."""
+
+    item: str  # the same for the same entry
+    title: str
+    summary: str
+    link: str
+    published_ns: int  # 0: it does not say
+
+
+class FeedPage(Struct, frozen=True, kw_only=True):
+    """What a feed answered; no headlines when nothing changed."""
+
+    headlines: tuple[Headline, ...] = ()
+    etag: str = ""
+    modified: str = ""
+    wait_s: float = 0.0  # it asks not to be asked again before
+
+
+class News(Protocol):
+    """Feeds of headlines. Raises FeedFailed, nothing else."""
+
+    async def read(self, question: FeedQuestion) -> FeedPage: ...
 
 
 class OrderReport(Struct, frozen=True, kw_only=True):
@@ -289,6 +327,10 @@ class Store(Protocol):
 
     async def fundings_since(self, account: str, due_ns: int) -> list[str]:
         """Ids of the funding payments on record that were due at or after `due_ns`."""
+        ...
+
+    async def news(self, since_ns: int) -> list[NewsItem]:
+        """What was published at or after `since_ns`, oldest first."""
         ...
 
     async def portfolio(self, account: str) -> Portfolio | None:

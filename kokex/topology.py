@@ -17,6 +17,7 @@ from actors.forecaster import Forecaster
 from actors.indicator import Indicator
 from actors.journal import Journal
 from actors.llm import Caller
+from actors.news import Newsroom
 from actors.notifier import Notifier
 from actors.portfolio import PortfolioKeeper
 from actors.risk import RiskKeeper
@@ -48,6 +49,7 @@ from kokex.messages import (
     LlmCall,
     Mark,
     Message,
+    NewsItem,
     OrderUpdate,
     Portfolio,
     Prompt,
@@ -56,7 +58,7 @@ from kokex.messages import (
     Sample,
     Trained,
 )
-from kokex.ports import Chance, Console, Control, Llm, Store, Venue
+from kokex.ports import Chance, Console, Control, Llm, News, Store, Venue
 from kokex.ports import Forecaster as Model
 from kokex.ports import Training as ModelTraining
 
@@ -76,12 +78,14 @@ WIRES = [
     wire("indicator", Readings, "scheduler", fail(4096)),
     wire("trainer", Trained, "scheduler", fail(64)),
     wire("scheduler", Cycle, "forecaster", block(64)),
+    wire("news", NewsItem, "forecaster", drop_oldest(256)),
     wire("forecaster", Sample, "indicator", ask()),
     record("forecaster", Forecast),
     wire("forecaster", Briefing, "brain", block(64)),
     wire("brain", Decision, "risk", block(64), by="account"),
     wire("risk", Approved, "executor", block(64), by="account"),
     wire("brain", Prompt, "llm", ask()),
+    wire("news", Prompt, "llm", ask()),
     record("llm", LlmCall),
     wire("llm", Allowance, "scheduler", conflate("purpose")),
     # -- back up: feedback never blocks
@@ -115,7 +119,7 @@ WIRES = [
 JOURNALED: frozenset[type[Message]] = frozenset(
     {
         Edge, Cycle, Forecast, Trained, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio,
-        Alert, Command, Lifecycle, Link, LlmCall,
+        Alert, Command, Lifecycle, Link, LlmCall, NewsItem,
     }
 )  # fmt: skip
 # And of what comes from outside: the rest is put on record by the actor it went to.
@@ -135,6 +139,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     wording: Wording | None = None  # the texts of its prompts
     training: ModelTraining | None = None  # None: no model is trained
     source: Source | None = None
+    news: News | None = None  # feeds; None: nobody reads them
     save_market: Callable[[], None] | None = None
 
 
@@ -210,6 +215,10 @@ def build(
         round_trip_bp = 2 * (float(config.paper.taker_fee) * 10_000 + config.paper.slippage_bp)
         return Brain(plans, known, store, Thinking(Settings(config.llm, ports.wording, round_trip_bp), known))
 
+    def forecaster(_: str) -> Forecaster:
+        news_age_ns = round(config.news.max_age_h * 3600e9) if config.news.feeds else 0
+        return Forecaster(plans, ports.chance, store, ports.model, news_age_ns=news_age_ns)
+
     def control(_: str) -> Controller:
         return Controller(plans, known, ports.control, system.status, store)
 
@@ -234,7 +243,8 @@ def build(
             ),
             Child("llm", llm, Caller),
             Child("brain", brain, Brain),
-            Child("forecaster", lambda _: Forecaster(plans, ports.chance, store, ports.model), Forecaster),
+            Child("forecaster", forecaster, Forecaster),
+            Child("news", lambda _: Newsroom(config.news, instruments, store, ports.news), Newsroom),
             Child("scheduler", lambda _: Scheduler(plans, market_of, store, config.market.speed), Scheduler),
             Child("trainer", lambda _: Trainer(config.training, ports.training, store), Trainer),
             Group(

@@ -28,7 +28,7 @@ ROOMS: dict[str, str] = {
     "paper":         "msgspec market messages ports",
     "actors":        "anyio msgspec kernel messages ports config market brain strategies present",
     "adapters":      "brain anyio msgspec asyncio aiosqlite aiohttp websockets telegram anthropic openai cryptography"
-                     " matplotlib messages ports config market present paper kronos.client",
+                     " feedparser matplotlib messages ports config market present paper kronos.client",
     "topology":      "brain msgspec actors kernel ports config messages",
     "simulation":    "anyio msgspec asyncio trio outcome numpy messages ports kernel market config brain strategies"
                      " present kronos.client paper actors topology adapters.sqlite adapters.host",

@@ -63,7 +63,7 @@ def test_the_wires_fit_the_actors_and_the_tree_starts_from_the_record_to_the_peo
     assert list(system().cells) == [
         "journal", "notifier",
         "portfolio[main]", "executor[main]", "risk[main]", "portfolio[shadow]", "executor[shadow]", "risk[shadow]",
-        "llm", "brain", "forecaster", "scheduler", "trainer", "indicator", "feed", "control",
+        "llm", "brain", "forecaster", "news", "scheduler", "trainer", "indicator", "feed", "control",
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from kokex.brain.models import tokens
 from kokex.brain.wording import Wording
 from kokex.market import timeframes
 from kokex.market.instruments import exact, notional, quantity
-from kokex.messages import Briefing, Forecast, Instrument, Readings, Shape, Turn
+from kokex.messages import Briefing, Forecast, Instrument, NewsNote, Readings, Shape, Turn
 
 PRICE_DIGITS, READING_DIGITS = 5, 3
 ZERO = Decimal(0)
@@ -136,6 +136,7 @@ def _shown(
         readings=values or "none",
         signals=", ".join(signals) or "none",
         forecast=_forecast(forecast) if forecast else "none",
+        news="; ".join(_news(note) for note in briefing.news if note.instrument == reading.instrument) or "none",
     )
     return Shown(reading.instrument, reading.price, atr, held, may_short, text)
 
@@ -172,6 +173,12 @@ def _forecast(forecast: Forecast) -> str:
         f"{forecast.model} over {span}: p_up {number(forecast.p_up, 2)}, {quantiles}, "
         f"low {number(forecast.range_low, PRICE_DIGITS)}, high {number(forecast.range_high, PRICE_DIGITS)}"
     )
+
+
+def _news(note: NewsNote) -> str:
+    """Labels only; its age in words, so that a market that stands still makes the same prompt again."""
+    age = "fresh" if note.age_s < 3_600 else "hours old" if note.age_s < 6 * 3_600 else "old"
+    return f"{note.event}, {note.sentiment.replace('_', ' ')} ({age})"
 
 
 def _timeframe(span_ns: int) -> str:

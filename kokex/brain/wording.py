@@ -20,7 +20,7 @@ SECTIONS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "portfolio": (frozenset({"held"}), frozenset({"exposure_pct"})),
     "instrument": (
         frozenset({"symbol", "price", "position", "acts"}),
-        frozenset({"readings", "signals", "forecast", "kind"}),
+        frozenset({"readings", "signals", "forecast", "kind", "news"}),
     ),
     "lessons": (frozenset({"lessons"}), frozenset()),
     "question": (frozenset({"symbols"}), frozenset()),

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kokex.config.llm import Llm
+from kokex.config.news import News
 from kokex.config.rules import (
     TIGHTER,
     AccountKind,
@@ -250,6 +251,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     forecast: Forecast = Forecast()
     kronos: Kronos = Kronos()
     training: Training = Training()
+    news: News = News()
     risk: Risk = Risk()
     executor: Executor = Executor()
     store: Store = Store()

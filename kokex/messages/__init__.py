@@ -23,7 +23,7 @@ from kokex.messages.llm import (
     ToolCall,
     Turn,
 )
-from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, Quote
+from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, NewsItem, Quote
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
 from kokex.messages.people import Alert, Command, Lifecycle
 from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Readings, Sample, Trained
@@ -35,11 +35,14 @@ from kokex.messages.values import (
     Instrument,
     Message,
     ModelVersion,
+    NewsEvent,
+    NewsNote,
     Order,
     OrderKind,
     OrderState,
     Outlook,
     Position,
+    Sentiment,
     Severity,
     Side,
     Signal,
@@ -53,6 +56,7 @@ AnyMessage = (
     | Mark
     | Alarm
     | Link
+    | NewsItem
     | Readings
     | Sample
     | Edge
@@ -104,6 +108,9 @@ __all__ = [
     "Message",
     "ModelVersion",
     "Moment",
+    "NewsEvent",
+    "NewsItem",
+    "NewsNote",
     "Order",
     "OrderKind",
     "OrderState",
@@ -119,6 +126,7 @@ __all__ = [
     "Reply",
     "Sample",
     "Sent",
+    "Sentiment",
     "Severity",
     "Shape",
     "Side",

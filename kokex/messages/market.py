@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Literal
 
-from kokex.messages.values import Candle, Message
+from kokex.messages.values import Candle, Message, NewsEvent, Sentiment
 
 
 class Candles(Message, frozen=True, kw_only=True, gc=False):
@@ -74,3 +74,17 @@ class Link(Message, frozen=True, kw_only=True, gc=False):
     edge: Literal["market", "venue"]
     up: bool
     reason: str = ""
+
+
+class NewsItem(Message, frozen=True, kw_only=True, gc=False):
+    """A headline, judged. Its words are kept for people and for the record; no model that decides reads them."""
+
+    item: str  # the same for the same piece of news
+    source: str  # the feed's address
+    published_ns: int
+    instruments: tuple[str, ...]
+    event: NewsEvent
+    sentiment: Sentiment
+    by: str  # who judged: "lexicon", or a language model
+    title: str
+    link: str = ""

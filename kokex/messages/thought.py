@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Literal
 
-from kokex.messages.values import Act, Candle, ForecastStep, Message, ModelVersion, Signal
+from kokex.messages.values import Act, Candle, ForecastStep, Message, ModelVersion, NewsNote, Signal
 
 
 class Readings(Message, frozen=True, kw_only=True, gc=False):
@@ -92,6 +92,7 @@ class Briefing(Message, frozen=True, kw_only=True, gc=False):
     deadline_ns: int
     why: str = ""  # the cycle's
     lessons: tuple[str, ...] = ()
+    news: tuple[NewsNote, ...] = ()  # newest first
 
 
 class Decision(Message, frozen=True, kw_only=True, gc=False):

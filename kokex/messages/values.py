@@ -10,6 +10,11 @@ OrderKind = Literal["market", "limit", "post_only", "ioc", "fok", "stop", "take_
 OrderState = Literal["intent", "working", "partial", "filled", "cancelled", "rejected", "expired"]
 Act = Literal["open_long", "open_short", "reduce", "close", "hold"]
 Severity = Literal["info", "warning", "critical"]
+Sentiment = Literal["very_bad", "bad", "neutral", "good", "very_good"]
+NewsEvent = Literal[
+    "listing", "delisting", "hack", "outage", "regulation", "lawsuit", "funds", "macro", "earnings", "partnership",
+    "upgrade", "supply", "other",
+]  # fmt: skip
 
 SETTLED: frozenset[OrderState] = frozenset({"filled", "cancelled", "rejected", "expired"})
 
@@ -119,3 +124,12 @@ class Outlook(Struct, frozen=True, array_like=True, gc=False):
     volatility: float  # per step, of log returns
     range_low: float  # mean of the paths' lowest price, now included
     range_high: float
+
+
+class NewsNote(Struct, frozen=True, array_like=True, gc=False):
+    """What a brain may know of a piece of news: no word of its text."""
+
+    instrument: str
+    event: NewsEvent
+    sentiment: Sentiment
+    age_s: int

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from kokex.market.positions import average_price, unrealised
-from kokex.messages import Fill, Instrument, Order, Portfolio
+from kokex.messages import Fill, Instrument, NewsItem, Order, Portfolio
 from kokex.present.words import NOTHING, age, clock, listed, money, pct, price
 
 
@@ -121,6 +121,22 @@ def trades(fills: Iterable[Fill]) -> Table:
         for fill in fills
     )
     return Table("Trades", ("time", "order", "instrument", "side", "size", "price", "fee"), rows)
+
+
+def news(items: Iterable[NewsItem]) -> Table:
+    """Headlines in the order given."""
+    rows = tuple(
+        (
+            clock(item.published_ns),
+            item.event,
+            item.sentiment.replace("_", " "),
+            ", ".join(item.instruments) or NOTHING,
+            item.title,
+            item.by,
+        )
+        for item in items
+    )
+    return Table("News", ("published", "event", "sentiment", "instruments", "title", "judged by"), rows)
 
 
 def terms(order: Order) -> str:

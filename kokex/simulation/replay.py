@@ -24,7 +24,7 @@ from kokex.config import Config
 from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
 from kokex.messages import AnyMessage, LlmCall, Message
-from kokex.ports import Input, Llm, Store, Training, Venue
+from kokex.ports import Forecaster, Input, Llm, News, Store, Training, Venue
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 
 RECORDED = "run"  # the mode of sessions whose inputs are on record
@@ -271,6 +271,8 @@ def _system(session: queries.Session, store: DirectStore, end: int) -> System:
             chance=Random,
             llm=cast(Llm, Absent()) if config.llm.provider else None,
             wording=wording_of(config),
+            model=cast(Forecaster, Absent()),
+            news=cast(News, Absent()),
             control=Absent(),
             training=cast(Training, Absent()) if config.training.enabled else None,
             console=_unheard,  # there is one: who talks to it also counts what it said

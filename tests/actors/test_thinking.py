@@ -14,7 +14,7 @@ from kokex.brain.wording import Wording, builtin
 from kokex.config import Brain as BrainTable
 from kokex.config import Llm
 from kokex.kernel.actor import DEFERRED, Actor
-from kokex.messages import Alert, Answered, Briefing, Decision, Fault, Fill, Prompt, Reply, Signal
+from kokex.messages import Alert, Answered, Briefing, Decision, Fault, Fill, NewsNote, Prompt, Reply, Signal
 from tests.actors.desk import BTC, ETH, FLAT, INSTRUMENTS, SECOND, SPOT, START, UP, Desk, memory, plan, readings
 
 Script = Callable[[Prompt], Answered]
@@ -84,7 +84,7 @@ class Room:
 
 def briefing(
     *symbols: str, at: int = START, held: int = 0, signal: Signal = FLAT, price: float = 100.0, why: str = "long",
-    deadline_s: float = 60, lessons: tuple[str, ...] = (),
+    deadline_s: float = 60, lessons: tuple[str, ...] = (), news: tuple[NewsNote, ...] = (),
 ) -> Briefing:  # fmt: skip
     values = {"atr": 2.0, "rsi": 55.4}
     told = tuple(
@@ -93,7 +93,7 @@ def briefing(
     return Briefing(
         plan="main", account="main", cycle=7, instruments=symbols, readings=told, forecasts=(),
         held={symbols[0]: Decimal(held)} if held else {}, equity=Decimal(1000),
-        deadline_ns=at + round(deadline_s * SECOND), why=why, lessons=lessons,
+        deadline_ns=at + round(deadline_s * SECOND), why=why, lessons=lessons, news=news,
     )  # fmt: skip
 
 
@@ -218,6 +218,14 @@ def test_a_lesson_of_the_briefing_stands_in_the_prompt() -> None:
     room = Room(says())
     room.one(lessons=("After a spike, entries lost 0.4 R (n=31).",))
     assert "After a spike, entries lost 0.4 R (n=31)." in room.model.asked[0].turns[0].text
+
+
+def test_of_the_news_labels_stand_in_the_prompt() -> None:
+    room = Room(says())
+    room.one(news=(NewsNote(BTC, "hack", "very_bad", 90), NewsNote(ETH, "listing", "good", 90)))
+    text = room.model.asked[0].turns[0].text
+    assert "news: hack, very bad (fresh)\n" in text + "\n"
+    assert "listing" not in text
 
 
 def test_what_has_no_room_in_the_prompt_is_held_and_said_so() -> None:

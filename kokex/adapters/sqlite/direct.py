@@ -20,7 +20,7 @@ from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
 from kokex.adapters.sqlite.rows import WRITTEN, Params, Statement, statements
-from kokex.messages import Candle, Fill, LlmCall, Message, Order, Portfolio
+from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio
 from kokex.ports import Entry, Row
 
 T = TypeVar("T")
@@ -113,6 +113,9 @@ class DirectStore:
 
     async def fills_after(self, account: str, fill: int) -> list[Message]:
         return self.ask(queries.fills_after(account, fill))
+
+    async def news(self, since_ns: int) -> list[NewsItem]:
+        return self.ask(queries.news(since_ns))
 
     async def portfolio(self, account: str) -> Portfolio | None:
         return self.ask(queries.portfolio(account))

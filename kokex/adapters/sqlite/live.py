@@ -24,7 +24,7 @@ from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
 from kokex.adapters.sqlite.rows import WRITTEN, Params, Statement, statements
-from kokex.messages import Candle, Fill, LlmCall, Message, Order, Portfolio
+from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio
 from kokex.ports import Entry, Row, StoreError
 
 T = TypeVar("T")
@@ -109,6 +109,9 @@ class LiveStore:
 
     async def fills_after(self, account: str, fill: int) -> list[Message]:
         return await self.ask(queries.fills_after(account, fill))
+
+    async def news(self, since_ns: int) -> list[NewsItem]:
+        return await self.ask(queries.news(since_ns))
 
     async def portfolio(self, account: str) -> Portfolio | None:
         return await self.ask(queries.portfolio(account))

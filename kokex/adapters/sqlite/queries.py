@@ -15,6 +15,7 @@ from kokex.messages import (
     Candle,
     Fill,
     Message,
+    NewsItem,
     Order,
     OrderState,
     OrderUpdate,
@@ -71,6 +72,7 @@ _update = msgspec.json.Decoder(OrderUpdate)
 _approved = msgspec.json.Decoder(Approved)
 _fill = msgspec.json.Decoder(Fill)
 _portfolio = msgspec.json.Decoder(Portfolio)
+_news_item = msgspec.json.Decoder(NewsItem)
 
 _SETTLED = "(" + ", ".join(f"'{state}'" for state in sorted(SETTLED)) + ")"
 
@@ -245,6 +247,16 @@ def journal(
         ) ORDER BY id""",
         (after, account, account, *kinds, last),
         _messages,
+    )
+
+
+def news(since_ns: int) -> Query[list[NewsItem]]:
+    """What was published at or after `since_ns`, in the order it was heard of."""
+    return Query(
+        """SELECT body FROM journal
+        WHERE kind = 'NewsItem' AND json_extract(body, '$.published_ns') >= ? ORDER BY id""",
+        (since_ns,),
+        lambda rows: [_news_item.decode(body) for (body,) in rows],
     )
 
 

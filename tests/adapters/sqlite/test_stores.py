@@ -11,6 +11,7 @@ from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.adapters.sqlite.live import LiveStore
 from kokex.adapters.sqlite.reader import Reader, integrity
+from kokex.adapters.sqlite.rows import WRITTEN
 from kokex.messages import (
     Candle,
     Candles,
@@ -25,6 +26,7 @@ from kokex.messages import (
     Refused,
 )
 from kokex.ports import CandleRow, Input, Saved, StoreError
+from kokex.topology import JOURNALED
 from tests.adapters.sqlite.samples import AT, PLACE, approval, decision, direct, fill, intent, live, order, update
 
 Stores = DirectStore | LiveStore
@@ -285,3 +287,7 @@ def test_an_update_of_an_unknown_order_is_kept_in_the_journal_only(play: Callabl
         (told,) = reader.ask(queries.journal(kinds=("OrderUpdate",), account="main", last=5))
         assert isinstance(told, OrderUpdate)
         assert reader.ask(queries.orders()) == []
+
+
+def test_whatever_is_journaled_is_written() -> None:
+    assert JOURNALED <= WRITTEN

@@ -1,0 +1,1 @@
+"""Headlines from RSS and Atom feeds."""
