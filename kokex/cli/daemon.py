@@ -32,6 +32,7 @@ from kokex.cli.market import Ending, Tape, instruments_of, open_exchange, open_m
 from kokex.cli.narrator import Narrator
 from kokex.cli.options import control_socket, database, invocation
 from kokex.cli.output import Mistake
+from kokex.cli.outside import feeds, kronos
 from kokex.cli.thinking import providers, wording
 from kokex.config import Config, Plan
 from kokex.kernel.starter import Escalated
@@ -249,6 +250,8 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
                 console=console,
                 llm=job.llm,
                 wording=job.wording,
+                model=around.enter_context(kronos(config, job.plans)),
+                news=await around.enter_async_context(feeds(config)),
                 source=source,
                 save_market=save,
                 training=TrainingProcess(config) if config.training.enabled else None,

@@ -1,0 +1,35 @@
+"""What the daemon opens only where it is configured, each with libraries of its own: feeds of news, Kronos."""
+
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from kokex.adapters.host.kronos import KronosModel
+from kokex.config import Config, Plan
+from kokex.kronos.client import Worker
+from kokex.ports import News
+
+
+@asynccontextmanager
+async def feeds(config: Config) -> AsyncGenerator[News | None, None]:
+    """None without [news] feeds."""
+    if not config.news.feeds:
+        yield None
+        return
+    from kokex.adapters.news.feeds import open_feeds
+
+    async with open_feeds() as opened:
+        yield opened
+
+
+@contextmanager
+def kronos(config: Config, plans: Sequence[Plan]) -> Generator[KronosModel | None, None, None]:
+    """None where no plan forecasts with it. Its process starts with the first question, and ends here."""
+    if not any(plan.forecast.kind == "kronos" for plan in plans):
+        yield None
+        return
+    settings = config.kronos
+    worker = Worker(threads=settings.threads, idle_s=settings.idle_s, memory_mb=settings.memory_mb)
+    try:
+        yield KronosModel(worker)
+    finally:
+        worker.end()

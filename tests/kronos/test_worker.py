@@ -1,0 +1,196 @@
+"""The worker process: started on demand, bounded, ended when idle, and no loss when it dies."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from kokex.adapters.host.kronos import KronosModel
+from kokex.kronos.client import Distribution, Question, Series, Worker, WorkerFailed
+from kokex.messages import Candle
+from kokex.ports import ForecastFailed, ForecastQuestion
+
+pytest.importorskip("torch")
+
+from kokex.kronos.config import PredictorConfig, TokenizerConfig
+from kokex.kronos.loading import save
+from kokex.kronos.predictor import Predictor
+from kokex.kronos.tokenizer import Tokenizer
+
+MINUTE = 60_000_000_000
+NO_DROPOUT = {"ffn_dropout_p": 0.0, "attn_dropout_p": 0.0, "resid_dropout_p": 0.0}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model with random weights, and its tokenizer beside it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    save(
+        Tokenizer(
+            TokenizerConfig(
+                d_in=6,
+                d_model=32,
+                n_heads=2,
+                ff_dim=32,
+                n_enc_layers=2,
+                n_dec_layers=2,
+                s1_bits=4,
+                s2_bits=4,
+                beta=0.05,
+                gamma0=1.0,
+                gamma=1.1,
+                zeta=0.05,
+                group_size=4,
+                **NO_DROPOUT,
+            )
+        ),
+        folder / "tokenizer",
+    )
+    save(
+        Predictor(
+            PredictorConfig(
+                s1_bits=4,
+                s2_bits=4,
+                n_layers=1,
+                d_model=32,
+                n_heads=2,
+                ff_dim=32,
+                token_dropout_p=0.0,
+                learn_te=True,
+                **NO_DROPOUT,
+            )
+        ),
+        folder / "predictor",
+    )
+    return folder / "predictor"
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    made = Worker(idle_s=60)
+    yield made
+    made.end()
+
+
+def series(count: int = 40, first: float = 100.0) -> Series:
+    closes = [first + (n * 7 % 11) / 10 for n in range(count)]
+    return Series(
+        [n * MINUTE for n in range(count)], closes, [each + 0.5 for each in closes], [each - 0.5 for each in closes],
+        closes, [5.0] * count,
+    )  # fmt: skip
+
+
+def question(model: Path, *, samples: int = 8, first: float = 100.0) -> Question:
+    return Question(
+        model=str(model), tokenizer="", horizon=6, samples=samples, span_ns=MINUTE, seeds=[1, 2],
+        series=[series(), series(first=first)],
+    )  # fmt: skip
+
+
+def memory_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def test_it_answers_alike_goes_on_after_a_kill_and_keeps_torch_out_of_this_process(model: Path, worker: Worker) -> None:
+    assert worker.pid is None
+    first = worker.ask(question(model))
+    assert [len(each.quantiles) for each in first] == [6, 6]
+    assert all(isinstance(each, Distribution) and each.range_low < each.range_high for each in first)
+    pid = worker.pid
+    assert pid
+    environment = Path(f"/proc/{pid}/environ").read_bytes()
+    assert b"KOKEX" not in environment
+    before = memory_mb(os.getpid())
+    assert worker.ask(question(model)) == first
+    assert worker.pid == pid
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerFailed, match="killed by signal 9"):
+        worker.ask(question(model))
+    assert worker.ask(question(model)) == first
+    assert worker.pid != pid
+    assert memory_mb(os.getpid()) < before + 8
+
+
+def test_what_it_cannot_do_it_says_and_goes_on(model: Path, worker: Worker) -> None:
+    with pytest.raises(WorkerFailed, match="nowhere: neither a folder nor one of"):
+        worker.ask(question(Path("nowhere")))
+    pid = worker.pid
+    with pytest.raises(WorkerFailed, match="is nan"):
+        worker.ask(question(model, first=float("nan")))
+    assert worker.ask(question(model))
+    assert worker.pid == pid
+
+
+def test_it_ends_when_idle_and_the_next_question_starts_another(model: Path) -> None:
+    worker = Worker(idle_s=0.2)
+    try:
+        first = worker.ask(question(model))
+        pid = worker.pid
+        assert pid
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert worker.pid is None
+        assert worker.ask(question(model)) == first
+    finally:
+        worker.end()
+
+
+def test_more_memory_than_it_may_take_is_a_failure_and_no_more(model: Path) -> None:
+    worker = Worker(memory_mb=60)
+    try:
+        with pytest.raises(WorkerFailed):
+            worker.ask(question(model))
+    finally:
+        worker.end()
+
+
+def test_the_loop_goes_on_while_it_forecasts_and_whoever_gives_up_ends_it(model: Path) -> None:
+    async def run() -> tuple[float, int]:
+        worker = Worker()
+        port = KronosModel(worker)
+        candles = tuple(Candle("BTC-USDT", n * MINUTE, 100.0, 101.0, 99.0, 100.0 + n % 3, 1.0) for n in range(200))
+        asked = ForecastQuestion(
+            model=str(model), tokenizer="", horizon=24, samples=1000, span_ns=MINUTE, seeds=(1,), series=(candles,)
+        )
+        lags: list[float] = []
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_measure, lags)
+                with anyio.move_on_after(180) as scope:
+                    await port.forecast(asked)
+                assert not scope.cancelled_caught
+                with anyio.move_on_after(0.05) as scope:
+                    await port.forecast(asked)
+                assert scope.cancelled_caught
+                assert worker.pid is None
+                with pytest.raises(ForecastFailed):
+                    await port.forecast(ForecastQuestion(**{f: getattr(asked, f) for f in FIELDS}, model="nowhere"))
+                tasks.cancel_scope.cancel()
+        finally:
+            worker.end()
+        lags.sort()
+        return lags[len(lags) // 2], len(lags)
+
+    lag, beats = anyio.run(run)
+    assert beats > 20
+    assert lag < 0.02
+
+
+FIELDS = ("tokenizer", "horizon", "samples", "span_ns", "seeds", "series")
+
+
+async def _measure(lags: list[float]) -> None:
+    while True:
+        before = anyio.current_time()
+        await anyio.sleep(0.01)
+        lags.append(anyio.current_time() - before - 0.01)
+
+
+def test_the_client_imports_no_torch() -> None:
+    import subprocess
+
+    code = "import sys, kokex.adapters.host.kronos; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
