@@ -1,7 +1,8 @@
 """control: what people command.
 
-Receives Commands from the control socket (later: Telegram); answers each. Questions go to the actor that knows;
-what moves money becomes a Decision by a person and goes through risk like any other.
+Receives Commands from the control socket and from chat; answers each, over the socket or with an Answer. Questions go
+to the actor that knows, or to the record; what moves money becomes a Decision by a person and goes through risk like
+any other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,18 +15,26 @@ import msgspec
 from actors.forecaster import newest_portfolios
 from actors.indicator import Sampled
 from actors.portfolio import without_history
+from kokex import __version__
 from kokex.brain.rules import is_stale
 from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import ActorStatus, Failure
 from kokex.market.names import canonical
-from kokex.messages import Act, Approved, Command, Decision, Instrument, Portfolio, Readings, Refused, Sample
+from kokex.messages import Act, Answer, Approved, Command, Decision, Instrument, Portfolio, Readings, Refused, Sample
 from kokex.ports import Control, Store
+from kokex.ports.chat import Pictures, Records
 
 ZERO = Decimal(0)
-TO_SCHEDULER = frozenset({"pause", "resume", "cycle", "schedule", "plans_start", "plans_stop"})
+TO_SCHEDULER = frozenset({"pause", "resume", "cycle", "schedule", "mode", "plans_start", "plans_stop"})
+ON_RECORD = frozenset(
+    {"order", "trades", "profit", "daily", "weekly", "monthly", "performance", "forecast", "brain", "why", "logs"}
+)
+DRAWN = frozenset({"chart", "equity"})
 TRADES: dict[str, Act] = {"buy": "open_long", "sell": "open_short", "close": "close"}
+CHAT = "telegram"  # how who speaks in the chat is named, before the number of the user
 VERDICT_S = 10.0  # risk answers at once, unless it is down
+RECORD_S = 20.0
 
 
 class CommandError(Exception):
@@ -33,7 +42,7 @@ class CommandError(Exception):
 
 
 class Controller(Actor):
-    emits = (Decision,)
+    emits = (Decision, Answer)
     asks = (Command, Sample)
     state = dict[str, Portfolio]
 
@@ -44,6 +53,8 @@ class Controller(Actor):
         port: Control,
         status: Callable[[], Sequence[ActorStatus]],
         store: Store,
+        records: Records | None = None,
+        pictures: Pictures | None = None,
     ) -> None:
         self._plans = {plan.name: plan for plan in plans}
         self._accounts = tuple(dict.fromkeys(plan.account for plan in plans))
@@ -52,7 +63,9 @@ class Controller(Actor):
         self._status = status
         self._store = store
         self._portfolios: dict[str, Portfolio] = {}
-        self._waiting: dict[int, int] = {}  # decision -> request
+        self._records = records
+        self._pictures = pictures
+        self._waiting: dict[int, Callable[[object], None]] = {}  # decision -> who is told its verdict
 
     async def load(self) -> dict[str, Portfolio]:
         return await newest_portfolios(self._store, self._plans.values())
@@ -67,7 +80,17 @@ class Controller(Actor):
         try:
             self._obey(command)
         except CommandError as error:
-            self._port.answer(command.request, {"error": str(error)})
+            self._answer(command, {"error": str(error)})
+
+    def _answer(self, command: Command, body: object) -> None:
+        """To where it came from."""
+        if isinstance(body, Failure):
+            body = {"error": body.text}
+        plain = msgspec.to_builtins(body)
+        if command.by.startswith(CHAT):
+            self.emit(Answer(command=command.id, body=plain))
+        else:
+            self._port.answer(command.request, plain)
 
     def _obey(self, command: Command) -> None:
         verb = command.verb
@@ -75,6 +98,8 @@ class Controller(Actor):
             self._pass_on(command, "scheduler")
         elif verb in TRADES:
             self._trade(command)
+        elif verb == "closeall":
+            self._close_all(command)
         elif verb in {"cancel", "orders"}:
             self._pass_on(command, f"executor[{self._account(command)}]")
         elif verb in {"reset", "limits"}:
@@ -82,9 +107,17 @@ class Controller(Actor):
         elif verb in {"balance", "positions"}:
             chosen = [self._account(command)] if "account" in command.args else self._accounts
             books = [without_history(self._portfolios[each]) for each in chosen if each in self._portfolios]
-            self._port.answer(command.request, {"accounts": msgspec.to_builtins(books)})
+            self._answer(command, {"accounts": books})
         elif verb == "status":
             self._answer_status(command)
+        elif verb == "version":
+            self._answer(command, {"version": __version__})
+        elif verb == "health":
+            self._look_up(command, self._records and self._records.ask, partial(self._healthy, command))
+        elif verb in ON_RECORD:
+            self._look_up(command, self._records and self._records.ask, partial(self._answer, command))
+        elif verb in DRAWN:
+            self._look_up(command, self._pictures and self._pictures.draw, partial(self._answer, command))
         else:
             raise CommandError(f"unknown command {verb!r}")
 
@@ -92,18 +125,25 @@ class Controller(Actor):
 
     def _pass_on(self, command: Command, actor: str) -> None:
         question = Command(verb=command.verb, args=command.args, by=command.by, request=command.request)
-        self.ask(actor, question, then=partial(self._answered, command.request))
+        self.ask(actor, question, then=partial(self._answer, command))
 
-    def _answered(self, request: int, answer: Any) -> None:
-        if isinstance(answer, Failure):
-            answer = {"error": answer.text}
-        self._port.answer(request, msgspec.to_builtins(answer))
+    def _look_up(self, command: Command, ask: Any, then: Callable[[Any], object]) -> None:
+        """Asks the record, which nobody waits for."""
+        if ask is None:
+            raise CommandError(f"{command.verb} cannot be answered here")
+        self.call(
+            ask, command.verb, command.args, self.now, returns=dict[str, Any], then=then, timeout_s=RECORD_S
+        )  # fmt: skip
+
+    def _healthy(self, command: Command, facts: dict[str, Any] | Failure) -> None:
+        told = {"database": facts.text} if isinstance(facts, Failure) else facts
+        self._answer(command, {"facts": told, "actors": self._status()})
 
     def _answer_status(self, command: Command) -> None:
         def reply(schedule: Any) -> None:
             books = [without_history(each) for each in self._portfolios.values()]
-            self._answered(
-                command.request,
+            self._answer(
+                command,
                 schedule
                 if isinstance(schedule, Failure)
                 else {"now_ns": self.now, **schedule, "accounts": books, "actors": self._status()},
@@ -119,6 +159,32 @@ class Controller(Actor):
 
     # ---- what moves money
 
+    def _close_all(self, command: Command) -> None:
+        """Every position of the account, or of all; answered when each has its verdict."""
+        chosen = [self._account(command)] if "account" in command.args else self._accounts
+        held = [
+            (account, plan, symbol)
+            for account in chosen
+            if account in self._portfolios
+            for plan, sizes in self._portfolios[account].held.items()
+            for symbol, size in sizes.items()
+            if size
+        ]
+        outcomes: list[dict[str, Any]] = []
+
+        def closed(where: dict[str, str], body: Any) -> None:
+            told = {"error": body.text} if isinstance(body, Failure) else body
+            outcomes.append({**where, **({"error": told["error"]} if "error" in told else {})})
+            if len(outcomes) == len(held):
+                self._answer(command, {"closed": outcomes})
+
+        if not held:
+            self._answer(command, {"closed": []})
+        for account, plan, symbol in held:
+            where = {"account": account, "plan": plan, "instrument": symbol}
+            one = Command(verb="close", args=where, by=command.by)
+            self._ask_price(one, self._plans[plan], None, None, partial(closed, where))
+
     def _trade(self, command: Command) -> None:
         account = self._account(command)
         symbol = canonical(command.args.get("instrument", ""))
@@ -126,8 +192,13 @@ class Controller(Actor):
             raise CommandError(f"unknown instrument {symbol!r}; traded here: {', '.join(self._instruments)}")
         plan = self._plan_for(account, symbol, command)
         size, limit = _decimal(command, "size"), _decimal(command, "limit")
-        question = Sample(plan=plan.name, instruments=(symbol,), lookback=0)
-        self.ask("indicator", question, then=partial(self._decide, command, plan, size, limit))
+        self._ask_price(command, plan, size, limit, partial(self._answer, command))
+
+    def _ask_price(
+        self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None, tell: Callable[[object], None]
+    ) -> None:
+        question = Sample(plan=plan.name, instruments=(canonical(command.args["instrument"]),), lookback=0)
+        self.ask("indicator", question, then=partial(self._decide, command, plan, size, limit, tell))
 
     def _plan_for(self, account: str, symbol: str, command: Command) -> Plan:
         """The plan that was named, or whose position it is, or the first that trades the instrument."""
@@ -143,15 +214,16 @@ class Controller(Actor):
         return max(candidates, key=lambda p: abs(held.get(p.name, {}).get(symbol, ZERO)))
 
     def _decide(
-        self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None, sampled: Sampled | Failure
-    ) -> None:
+        self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None,
+        tell: Callable[[object], None], sampled: Sampled | Failure,
+    ) -> None:  # fmt: skip
         symbol, act = canonical(command.args["instrument"]), TRADES[command.verb]
         if isinstance(sampled, Failure) or not sampled.readings:
-            self._port.answer(command.request, {"error": f"no price of {symbol} yet; try again in a moment"})
+            tell({"error": f"no price of {symbol} yet; try again in a moment"})
             return
         reading = sampled.readings[0]
         if act != "close" and self._is_stale(plan, reading):
-            self._port.answer(command.request, {"error": f"the last price of {symbol} is too old to trade on"})
+            tell({"error": f"the last price of {symbol} is too old to trade on"})
             return
         decision = self.emit(
             Decision(
@@ -160,26 +232,24 @@ class Controller(Actor):
                 atr=reading.values.get("atr"),
             )
         )  # fmt: skip
-        self._waiting[decision] = command.request
+        self._waiting[decision] = tell
         self.later(VERDICT_S, self._overdue, decision)
 
     def _is_stale(self, plan: Plan, reading: Readings) -> bool:
         return is_stale(self.now, reading.close_ns, plan.timeframe_ns, plan.risk.stale_s)
 
     def _overdue(self, decision: int) -> None:
-        if (request := self._waiting.pop(decision, None)) is not None:
+        if tell := self._waiting.pop(decision, None):
             text = f"no verdict on decision {decision} within {VERDICT_S:.0f} s; `kokex orders` shows what became of it"
-            self._port.answer(request, {"error": text})
+            tell({"error": text})
 
     def on_approved(self, verdict: Approved) -> None:
-        if (request := self._waiting.pop(verdict.decision, None)) is not None:
-            order = msgspec.to_builtins(verdict.order)
-            self._port.answer(request, {"verdict": "approved", "decision": verdict.decision, "order": order})
+        if tell := self._waiting.pop(verdict.decision, None):
+            tell({"verdict": "approved", "decision": verdict.decision, "order": verdict.order})
 
     def on_refused(self, verdict: Refused) -> None:
-        if (request := self._waiting.pop(verdict.decision, None)) is not None:
-            answer = {"verdict": "refused", "decision": verdict.decision, "rule": verdict.rule, "error": verdict.reason}
-            self._port.answer(request, answer)
+        if tell := self._waiting.pop(verdict.decision, None):
+            tell({"verdict": "refused", "decision": verdict.decision, "rule": verdict.rule, "error": verdict.reason})
 
 
 def _decimal(command: Command, key: str) -> Decimal | None:

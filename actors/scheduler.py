@@ -18,6 +18,7 @@ from typing import Any, final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.thinking import purpose_of
 from kokex.config import Plan
@@ -28,6 +29,7 @@ from kokex.messages import Alert, Allowance, Command, Cycle, Edge, Link, Reading
 from kokex.ports import Saved, Store
 
 KEY = "scheduler"
+MODES = ("adaptive", "realtime", "daily")
 FIRST_CYCLE_S = 2.0  # so that the other instruments can be warm too
 DEADLINE_S = 60.0  # an answer to a cycle that comes later is stale
 MARKET_GAP_S = 2.0  # between the markets of a session: each has a question to the model of its own
@@ -41,6 +43,7 @@ class Kept(Struct, frozen=True):
 
     paused: bool = False
     plans: dict[str, bool] = {}  # started or stopped
+    modes: dict[str, str] = {}  # plan -> kind
 
 
 @final
@@ -58,6 +61,9 @@ class Rhythm:
         self.next: Timer | None = None
         self.last_edge_ns = LONG_AGO_NS
 
+    def set_mode(self, kind: str) -> None:
+        self.plan = replace(self.plan, mode=replace(self.plan.mode, kind=kind))
+
     def cadence_s(self, now: int) -> float:
         mode = self.plan.mode
         return mode.short_s if now - self.last_edge_ns < mode.calm_s * 1e9 else mode.long_s
@@ -73,6 +79,7 @@ class Scheduler(Actor):
         self._store = store
         self._paused = False
         self._said: dict[str, bool] = {}  # plan -> started or stopped by a person
+        self._modes: dict[str, str] = {}  # plan -> kind set by a person
         self._market_up = True
         self._allowed: dict[str, int] = {}  # purpose -> from when on a model may be asked
         self._rhythms: dict[str, Rhythm] = {}
@@ -87,9 +94,11 @@ class Scheduler(Actor):
         return msgspec.msgpack.decode(body, type=Kept) if body else Kept()
 
     def start(self, state: Kept) -> None:
-        self._paused, self._said = state.paused, dict(state.plans)
+        self._paused, self._said, self._modes = state.paused, dict(state.plans), dict(state.modes)
         for name, rhythm in self._rhythms.items():
             rhythm.enabled = self._said.get(name, rhythm.enabled)
+            if name in self._modes:
+                rhythm.set_mode(self._modes[name])
 
     # ---- what wakes
 
@@ -242,25 +251,37 @@ class Scheduler(Actor):
     # ---- people
 
     def on_command(self, command: Command) -> Any:
-        """schedule; cycle; pause and resume, a plan or all; plans_start and plans_stop. Answers what is so then."""
+        """schedule; cycle; pause and resume, a plan or all; plans_start, plans_stop; mode. Answers what is so then."""
         verb, name = command.verb, command.args.get("plan", "")
         there_are = f"there are: {', '.join(self._rhythms)}"
         if name and name not in self._rhythms:
             return {"error": f"there is no plan {name!r}; {there_are}"}
-        if verb == "schedule":
+        kind = command.args.get("mode", "")
+        if verb == "schedule" or (verb == "mode" and not kind):
             return self._schedule()
         if verb == "cycle":
             return self._cycle_now([self._rhythms[name]] if name else list(self._rhythms.values()))
-        if name:
+        if verb == "mode":
+            if kind not in MODES:
+                return {"error": f"there is no mode {kind!r}; there are: {', '.join(MODES)}"}
+            self._set_mode([self._rhythms[name]] if name else list(self._rhythms.values()), kind)
+        elif name:
             self._said[name] = self._rhythms[name].enabled = verb in {"resume", "plans_start"}
         elif verb in {"pause", "resume"}:
             self._paused = verb == "pause"
         else:
             return {"error": f"which plan? {there_are}"}
-        self._store.append(Saved(key=KEY, body=msgspec.msgpack.encode(Kept(self._paused, self._said))))
+        self._store.append(Saved(key=KEY, body=msgspec.msgpack.encode(Kept(self._paused, self._said, self._modes))))
         self._tell()
         self.call(self._store.commit, returns=None, then=partial(self._kept, command.id), timeout_s=COMMIT_S)
         return DEFERRED
+
+    def _set_mode(self, rhythms: Sequence[Rhythm], kind: str) -> None:
+        for rhythm in rhythms:
+            rhythm.set_mode(kind)
+            self._modes[rhythm.plan.name] = kind
+            if rhythm.next:
+                self._arm(rhythm)
 
     def _kept(self, question: int, outcome: Failure | None) -> None:
         if outcome is None:
@@ -279,6 +300,8 @@ class Scheduler(Actor):
 
     def _tell(self) -> None:
         text = "paused: no new cycle" if self._paused else "cycles run"
+        if self._modes:
+            text += f"; mode by hand: {', '.join(f'{plan} {kind}' for plan, kind in self._modes.items())}"
         stopped = ", ".join(name for name, rhythm in self._rhythms.items() if not rhythm.enabled)
         self.emit(Alert(severity="info", kind="schedule", text=f"{text}; stopped: {stopped}" if stopped else text))
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from msgspec import Struct
 
 from actors.brain import Brain
+from actors.chat import Known, Listener
 from actors.control import Controller
 from actors.executor import OrderExecutor
 from actors.feed import Feed
@@ -18,7 +19,7 @@ from actors.indicator import Indicator
 from actors.journal import Journal
 from actors.llm import Caller
 from actors.news import Newsroom
-from actors.notifier import Notifier
+from actors.notifier import Notifier, Talk
 from actors.portfolio import PortfolioKeeper
 from actors.risk import RiskKeeper
 from actors.scheduler import Scheduler
@@ -33,6 +34,7 @@ from kokex.messages import (
     Alarm,
     Alert,
     Allowance,
+    Answer,
     Approved,
     Briefing,
     Candles,
@@ -50,6 +52,7 @@ from kokex.messages import (
     Mark,
     Message,
     NewsItem,
+    Notice,
     OrderUpdate,
     Portfolio,
     Prompt,
@@ -61,6 +64,7 @@ from kokex.messages import (
 from kokex.ports import Chance, Console, Control, Llm, News, Store, Venue
 from kokex.ports import Forecaster as Model
 from kokex.ports import Training as ModelTraining
+from kokex.ports.chat import Chat, Pictures, Records
 
 WIRES = [
     # from          message      to            when the reader is slow
@@ -110,16 +114,29 @@ WIRES = [
     wire("control", Decision, "risk", block(64), by="account"),
     wire("risk", Approved, "control", drop_oldest(256)),
     wire("risk", Refused, "control", drop_oldest(256)),
-    wire(ANYONE, Alert, "notifier", drop_oldest(256)),
+    record("control", Answer),
+    wire(ANYONE, Alert, "notifier", drop_oldest(4096)),
     wire("executor", Fill, "notifier", drop_oldest(256)),
     wire(KERNEL, Lifecycle, "notifier", drop_oldest(256)),
+]
+
+# With [telegram] chat: people are heard there, and told more.
+CHAT_WIRES = [
+    wire("chat", Command, "control", fail(256)),
+    wire("control", Answer, "chat", fail(256)),
+    wire("chat", Notice, "notifier", ask()),
+    wire("scheduler", Cycle, "notifier", drop_oldest(1024)),
+    wire("brain", Decision, "notifier", drop_oldest(1024)),
+    wire("risk", Refused, "notifier", drop_oldest(1024)),
+    wire("executor", OrderUpdate, "notifier", drop_oldest(1024)),
+    wire("portfolio", Portfolio, "notifier", conflate("account")),
 ]
 
 # What the tap writes to the journal: every message from Edge on.
 JOURNALED: frozenset[type[Message]] = frozenset(
     {
         Edge, Cycle, Forecast, Trained, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio,
-        Alert, Command, Lifecycle, Link, LlmCall, NewsItem,
+        Alert, Command, Answer, Lifecycle, Link, LlmCall, NewsItem,
     }
 )  # fmt: skip
 # And of what comes from outside: the rest is put on record by the actor it went to.
@@ -134,6 +151,9 @@ class Ports(Struct, frozen=True, kw_only=True):
     chance: Callable[[int], Chance]
     control: Control
     console: Console | None = None
+    chat: Chat | None = None  # None: no token
+    records: Records | None = None
+    pictures: Pictures | None = None
     model: Model | None = None  # that forecasts; None: the statistical baseline
     llm: Llm | None = None  # None: no model is asked
     wording: Wording | None = None  # the texts of its prompts
@@ -154,6 +174,7 @@ class Variant(Struct, frozen=True, kw_only=True):
     alarms: bool = True  # value the account between fills
     sweep_s: float = 30.0  # between comparisons of orders with the venue; 0: it loses nothing
     fixed_size: Decimal | None = None
+    chat: bool = False  # people are told and heard in a chat
     bugs: frozenset[str] = frozenset()
 
 
@@ -220,7 +241,18 @@ def build(
         return Forecaster(plans, ports.chance, store, ports.model, news_age_ns=news_age_ns)
 
     def control(_: str) -> Controller:
-        return Controller(plans, known, ports.control, system.status, store)
+        return Controller(plans, known, ports.control, system.status, store, ports.records, ports.pictures)
+
+    def notifier(_: str) -> Notifier:
+        talk = Talk(
+            chat=ports.chat, settings=config.telegram, instruments=known, accounts=tuple(cash),
+            speed=config.market.speed, records=ports.records,
+        )  # fmt: skip
+        return Notifier(console, store, talk if how.chat else None)
+
+    def chat(_: str) -> Listener:
+        names = Known(tuple(known), tuple(by_name), tuple(cash))
+        return Listener(ports.chat, config.telegram, known, names, config.market.speed, _about(config, plans))
 
     def market_of(symbol: str) -> str:
         return known[symbol].calendar
@@ -229,7 +261,7 @@ def build(
         "root",
         (
             Child("journal", lambda _: Journal(store, how.commit_s), Journal),
-            Child("notifier", lambda _: Notifier(console), Notifier),
+            Child("notifier", notifier, Notifier, shutdown_s=2.0),
             Group(
                 "account",
                 (
@@ -254,18 +286,24 @@ def build(
                 intensity=10,
             ),
             Child("control", control, Controller),
+            *((Child("chat", chat, Listener, shutdown_s=0.05),) if how.chat else ()),
         ),
         intensity=10,
     )
     system = System(
         tree,
-        WIRES,
+        [*WIRES, *CHAT_WIRES] if how.chat else WIRES,
         first_id=store.session << 40,
         start_ns=start_ns,
         hooks=hooks or Hooks(tap=store.append, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS),
         source=ports.source,
     )
     return system
+
+
+def _about(config: Config, plans: Sequence[Plan]) -> str:
+    names = ", ".join(plan.name for plan in plans)
+    return f"{config.venue.kind} venue, {config.market.source} market, plans: {names}"
 
 
 def daemon(config: Config, ports: Ports, *, start_ns: int = 0, history: int = 0, hooks: Hooks | None = None) -> System:
@@ -281,6 +319,7 @@ def daemon(config: Config, ports: Ports, *, start_ns: int = 0, history: int = 0,
             commit_s=config.store.commit_s,
             stale_s=config.market.stale_s + config.market.span_ns / 1e9,  # a candle is only due at its close
             history=history,
+            chat=config.telegram.chat != 0,
         ),
         hooks=hooks,
         start_ns=start_ns,

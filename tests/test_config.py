@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kokex.config import Config, ConfigError, Market, load
+from kokex.config import Alerts, Config, ConfigError, Market, load
 from kokex.market.timeframes import SPANS
 
 SHIPPED = Path(__file__).parent.parent / "config.toml"
@@ -228,7 +228,8 @@ def test_the_shipped_file_shows_every_key_with_its_default(tmp_path: Path) -> No
     assert config == Config()
     for section in Config.__struct_fields__:
         for key in getattr(getattr(config, section), "__struct_fields__", ()):
-            assert f"\n{key} = " in opened, f"{section}.{key} is not shown"
+            assert f"\n{key} = " in opened or f"\n[{section}.{key}]" in opened, f"{section}.{key} is not shown"
+    assert all(f"\n{kind} = " in opened for kind in Alerts.__struct_fields__)
 
 
 def test_the_environment_beats_the_file_and_is_read_by_the_type_of_the_field(tmp_path: Path) -> None:

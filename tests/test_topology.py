@@ -31,12 +31,12 @@ from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.venue import PaperVenue
 from kokex.simulation.backtest import Nobody
-from kokex.topology import JOURNALED, WIRES, Ports, build
+from kokex.topology import CHAT_WIRES, JOURNALED, WIRES, Ports, build
 from tests.actors.desk import memory
 
 ACCOUNTS = (Account(name="main", cash=Decimal(1000)), Account(name="shadow", cash=Decimal(1000)))
 MARKET_DATA = {"Candles", "Quote", "Book", "Mark", "Alarm", "Readings", "Sample"}
-OWN_RECORD = {"Prompt", "Allowance"}  # what a model was asked stands in its LlmCall
+OWN_RECORD = {"Prompt", "Allowance", "Notice"}  # what a model was asked stands in its LlmCall, words in an Answer
 
 
 def unheard(actor: str, message: Message) -> None:
@@ -115,7 +115,7 @@ def test_every_message_that_somebody_sends_has_a_reader_or_is_for_the_record() -
         for message in cell.child.kind.emits:
             wires = [w for w in WIRES if w.message is message and w.source in {cell.child.name, ANYONE}]
             assert wires, f"{cell.name} sends {message.__name__} to nobody"
-    wired = {w.message.__name__ for w in WIRES}
+    wired = {w.message.__name__ for w in (*WIRES, *CHAT_WIRES)}
     assert {kind.__name__ for kind in get_args(AnyMessage)} - wired == {"Quote", "Book"}  # of live venues, to come
 
 
@@ -124,9 +124,9 @@ def test_the_journal_has_every_message_from_edge_on_and_no_market_data() -> None
     assert {kind.__name__ for kind in JOURNALED} == every - MARKET_DATA - OWN_RECORD
 
 
-def test_the_kernel_tells_of_lifecycles_and_the_tap_alone_reads_forecasts() -> None:
+def test_the_kernel_tells_of_lifecycles_and_the_tap_alone_reads_forecasts_and_answers() -> None:
     assert [w.target for w in WIRES if w.source == KERNEL] == ["notifier"]
-    assert [w.message.__name__ for w in WIRES if w.target == TAP] == ["Forecast", "LlmCall"]
+    assert [w.message.__name__ for w in WIRES if w.target == TAP] == ["Forecast", "LlmCall", "Answer"]
 
 
 def test_marks_answer_alarms() -> None:

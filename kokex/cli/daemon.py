@@ -33,6 +33,7 @@ from kokex.cli.narrator import Narrator
 from kokex.cli.options import control_socket, database, invocation
 from kokex.cli.output import Mistake
 from kokex.cli.outside import feeds, kronos
+from kokex.cli.people import People, people_of
 from kokex.cli.thinking import providers, wording
 from kokex.config import Config, Plan
 from kokex.kernel.starter import Escalated
@@ -139,8 +140,8 @@ async def _live(job: Job, out: TextIO) -> Exception | None:
         tasks.start_soon(heed_signals, end.set)
         console = LineConsole(out, job.config.log.level, gone=end.set)
         try:
-            async with _opened(job) as store:
-                await _trade(job, store, console, end)
+            async with _opened(job) as store, people_of(job.config, store) as people:
+                await _trade(job, store, people, console, end)
         except (DaemonError, StoreError) as error:
             failure = error
         tasks.cancel_scope.cancel()
@@ -198,7 +199,7 @@ def _begin(job: Job, newest_ns: int) -> tuple[int, Tape | None]:
 # ---- the actors and the world around them -----------------------------------------------------
 
 
-async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Event) -> None:
+async def _trade(job: Job, store: LiveStore, people: People, console: LineConsole, end: anyio.Event) -> None:
     config, accounts = job.config, job.config.resolved_accounts()
     begin_ns, tape = _begin(job, store.newest_ns)
     pace = Pace(TradingClock(begin_ns, config.market.speed))
@@ -252,6 +253,9 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
                 wording=job.wording,
                 model=around.enter_context(kronos(config, job.plans)),
                 news=await around.enter_async_context(feeds(config)),
+                chat=people.chat,
+                records=people.records,
+                pictures=people.pictures,
                 source=source,
                 save_market=save,
                 training=TrainingProcess(config) if config.training.enabled else None,
@@ -269,6 +273,8 @@ async def _trade(job: Job, store: LiveStore, console: LineConsole, end: anyio.Ev
         except OSError as error:
             raise DaemonError(f"control socket {socket}: {error.strerror or error}") from None
         _greet(narrator, console, pace.now(), config, store.session, socket)
+        if people.note:
+            console(pace.now(), "INFO", "chat", people.note)
         if config.market.source == "okx":
             from kokex.cli.okx import okx_market
 

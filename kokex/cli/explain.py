@@ -41,18 +41,24 @@ def explain(order: str, db: Path | None, config_file: Path | None, as_json: bool
     path = database(configured(config_file, db))
     try:
         with Reader(path) as reader:
-            client_id, chain = _chain(reader, order, path)
-            record = reader.ask(queries.order(client_id)) if client_id else None
-            config = _config(reader, chain)
-            story = steps(chain, _limits(config, chain), _looked_at(reader, config, chain))
+            headline, record, told, chain = story(reader, order, path)
     except StoreError as error:
         raise Mistake(str(error)) from None
     if as_json:
-        emit_json({"order": record, "steps": [_step(each) for each in story], "messages": chain})
+        emit_json({"order": record, "steps": [_step(each) for each in told], "messages": chain})
         return
-    click.echo(_headline(record) if record else f"Decision {order}: no order came of it.")
-    rows = tuple((each.step, clock(each.at), each.what) for each in story)
+    click.echo(headline)
+    rows = tuple((each.step, clock(each.at), each.what) for each in told)
     show(Table("From its end to its beginning", ("", "time", "what"), rows))
+
+
+def story(reader: Reader, asked: str, path: Path) -> tuple[str, OrderRecord | None, list[Step], list[Message]]:
+    """What it is, its record (None: no order came of it), steps, messages. Raises StoreError, Mistake."""
+    client_id, chain = _chain(reader, asked, path)
+    record = reader.ask(queries.order(client_id)) if client_id else None
+    config = _config(reader, chain)
+    told = steps(chain, _limits(config, chain), _looked_at(reader, config, chain))
+    return _headline(record) if record else f"Decision {asked}: no order came of it.", record, told, chain
 
 
 def _chain(reader: Reader, asked: str, path: Path) -> tuple[str, list[Message]]:

@@ -23,12 +23,14 @@ from kokex.config.schema import (
     Secrets,
     Store,
 )
+from kokex.config.telegram import Alerts, Telegram
 from kokex.config.training import Training
 from kokex.config.venue import Venue
 
 __all__ = [
     "SECRETS",
     "Account",
+    "Alerts",
     "Brain",
     "Config",
     "ConfigError",
@@ -51,6 +53,7 @@ __all__ = [
     "Secrets",
     "Shares",
     "Store",
+    "Telegram",
     "Training",
     "Venue",
     "load",

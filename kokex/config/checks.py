@@ -22,6 +22,12 @@ def contradictions(config: Config) -> Iterator[tuple[Key, str]]:
     yield from _edges(config)
     yield from _llm(config)
 
+    try:
+        ZoneInfo(config.telegram.time_zone)
+    except (OSError, ValueError):
+        wrong = f'"{config.telegram.time_zone}" is no time zone; for example "Europe/Berlin"'
+        yield ("telegram", "time_zone"), wrong
+
     accounts = [account.name for account in config.resolved_accounts()]
     yield from _names("accounts", accounts)
     plans = config.resolved_plans()

@@ -34,6 +34,7 @@ from kokex.config.rules import (
     Symbol,
     Timeframe,
 )
+from kokex.config.telegram import Telegram
 from kokex.config.training import Training
 from kokex.config.venue import Venue
 from kokex.market import timeframes
@@ -257,6 +258,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     store: Store = Store()
     secrets: Secrets = Secrets()
     control: Control = Control()
+    telegram: Telegram = Telegram()
     log: Log = Log()
     strategies: Parameters = {}
     accounts: tuple[Account, ...] = ()

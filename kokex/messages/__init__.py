@@ -25,7 +25,7 @@ from kokex.messages.llm import (
 )
 from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, NewsItem, Quote
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
-from kokex.messages.people import Alert, Command, Lifecycle
+from kokex.messages.people import Alert, Answer, Button, Command, Lifecycle, Notice, Span, Words
 from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Readings, Sample, Trained
 from kokex.messages.values import (
     SETTLED,
@@ -75,6 +75,8 @@ AnyMessage = (
     | Portfolio
     | Alert
     | Command
+    | Answer
+    | Notice
     | Lifecycle
 )
 
@@ -84,11 +86,13 @@ __all__ = [
     "Alarm",
     "Alert",
     "Allowance",
+    "Answer",
     "Answered",
     "AnyMessage",
     "Approved",
     "Book",
     "Briefing",
+    "Button",
     "Candle",
     "Candles",
     "Command",
@@ -111,6 +115,7 @@ __all__ = [
     "NewsEvent",
     "NewsItem",
     "NewsNote",
+    "Notice",
     "Order",
     "OrderKind",
     "OrderState",
@@ -131,8 +136,10 @@ __all__ = [
     "Shape",
     "Side",
     "Signal",
+    "Span",
     "Tool",
     "ToolCall",
     "Trained",
     "Turn",
+    "Words",
 ]

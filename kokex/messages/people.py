@@ -1,6 +1,8 @@
 """People, and the kernel's own word."""
 
-from typing import Literal
+from typing import Any, Literal
+
+from msgspec import Struct
 
 from kokex.messages.values import Message, Severity
 
@@ -22,6 +24,45 @@ class Command(Message, frozen=True, kw_only=True, gc=False):
     args: dict[str, str] = {}
     by: str = "local"
     request: int = 0  # whom to answer
+
+
+class Answer(Message, frozen=True, kw_only=True, gc=False):
+    """What came of a command that did not come over the socket; with the key "error" when nothing did."""
+
+    command: int  # id of the Command
+    body: dict[str, Any] = {}
+
+
+class Span(Struct, frozen=True, array_like=True, gc=False):
+    """A part of a text that is shown otherwise. In UTF-16 units, as Telegram counts."""
+
+    kind: Literal["bold", "italic", "code", "pre"]
+    start: int
+    length: int
+
+
+class Words(Struct, frozen=True, gc=False):
+    """Text as a chat shows it: nothing in it is markup."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+
+
+class Button(Struct, frozen=True, array_like=True, gc=False):
+    """Under a message. `data` comes back when it is tapped; at most 64 bytes."""
+
+    label: str
+    data: str
+
+
+class Notice(Message, frozen=True, kw_only=True, gc=False):
+    """Something to show in the chat at once: an answer, a question. Not kept: late, it would be wrong."""
+
+    words: Words
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    keyboard: tuple[tuple[str, ...], ...] = ()  # what can be said by a tap, shown from then on
+    edit: int = 0  # the message to put it in the place of; 0: a new one
+    picture: str = ""  # file to show above it
 
 
 class Lifecycle(Message, frozen=True, kw_only=True, gc=False):

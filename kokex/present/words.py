@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 NOTHING = "n/a"
 
@@ -60,6 +61,16 @@ def age(span_ns: int) -> str:
 def clock(at_ns: int) -> str:
     """UTC in ISO 8601, whole seconds: `2025-01-31T12:00:00Z`."""
     return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def local(at_ns: int, zone: str) -> str:
+    """The same for a phone, in somebody's own time zone: `31 Jan 13:00:00`."""
+    return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, ZoneInfo(zone)):%-d %b %H:%M:%S}"
+
+
+def local_date(at_ns: int, zone: str) -> str:
+    """`2025-01-31`."""
+    return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, ZoneInfo(zone)):%Y-%m-%d}"
 
 
 def listed(words: tuple[str, ...], most: int = 4) -> str:

@@ -1,10 +1,10 @@
-"""Draws an equity curve into a file, PNG or HTML, and a fan chart of a forecast, PNG.
+"""Draws an equity curve into a file, PNG or HTML; a fan chart of a forecast and a chart of candles, PNG.
 
 The PNG needs matplotlib, some 60 MiB of it, so a short-lived child process draws it:
 
     python -m kokex.adapters.drawing.draw PATH < drawing.json
 
-where the JSON on stdin is a `Drawing` or a `Fan`. It exits with 1 and one line on stderr when it cannot.
+where the JSON on stdin is a `Drawing`, a `Fan` or a `Chart`. It exits with 1 and one line on stderr when it cannot.
 """
 
 import subprocess
@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from kokex.adapters.drawing.chart import Chart
 from kokex.adapters.drawing.fan import Fan
 from kokex.adapters.drawing.picture import Points, picture
 from kokex.adapters.drawing.svg import page
@@ -64,28 +65,39 @@ def _write_html(drawing: Drawing, path: Path) -> None:
 
 
 def _in_child(drawing: Drawing | Fan, path: Path) -> None:
-    command = [sys.executable, "-m", "kokex.adapters.drawing.draw", str(path)]
     try:
         child = subprocess.run(  # noqa: S603  our own module, by the interpreter that runs this one
-            command, input=msgspec.json.encode(drawing), capture_output=True, timeout=_PATIENCE_S, check=False
+            command(path), input=msgspec.json.encode(drawing), capture_output=True, timeout=_PATIENCE_S, check=False
         )
     except subprocess.TimeoutExpired:
         raise DrawingError(f"{path}: not drawn within {_PATIENCE_S} s") from None
-    if child.returncode:
-        said = child.stderr.decode(errors="replace").strip().splitlines()
-        raise DrawingError(said[-1] if said else f"{path}: the drawing process ended with {child.returncode}")
+    judge(child.returncode, child.stderr, path)
 
 
-def _write_png(drawing: Drawing | Fan, path: str) -> None:
+def command(path: str | Path) -> list[str]:
+    """How the child process is called."""
+    return [sys.executable, "-m", "kokex.adapters.drawing.draw", str(path)]
+
+
+def judge(code: int, errors: bytes, path: str | Path) -> None:
+    """Raises DrawingError with what the child said."""
+    if code:
+        said = errors.decode(errors="replace").strip().splitlines()
+        raise DrawingError(said[-1] if said else f"{path}: the drawing process ended with {code}")
+
+
+def _write_png(drawing: Drawing | Fan | Chart, path: str) -> None:
     try:
-        from kokex.adapters.drawing import png
+        from kokex.adapters.drawing import candles, png
     except ImportError as error:
         raise DrawingError(
             f"{path}: a PNG needs matplotlib ({error}): pip install 'kokex[plot]'"
             + ("" if isinstance(drawing, Fan) else ", or draw a .html, which needs nothing")
         ) from None
     try:
-        if isinstance(drawing, Fan):
+        if isinstance(drawing, Chart):
+            candles.write(drawing, path)
+        elif isinstance(drawing, Fan):
             png.write_fan(drawing, path)
         else:
             png.write(picture(drawing.points, drawing.title, drawing.currency), path)
@@ -96,7 +108,7 @@ def _write_png(drawing: Drawing | Fan, path: str) -> None:
 def main() -> int:
     """The child process."""
     try:
-        _write_png(msgspec.json.decode(sys.stdin.buffer.read(), type=Drawing | Fan), sys.argv[1])
+        _write_png(msgspec.json.decode(sys.stdin.buffer.read(), type=Drawing | Fan | Chart), sys.argv[1])
     except DrawingError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from kokex.adapters.host.lock import FileLock
-from kokex.adapters.sqlite import llm_calls, queries
+from kokex.adapters.sqlite import llm_calls, outbox, queries
 from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
@@ -22,6 +22,7 @@ from kokex.adapters.sqlite.queries import Query
 from kokex.adapters.sqlite.rows import WRITTEN, Params, Statement, statements
 from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio
 from kokex.ports import Entry, Row
+from kokex.ports.chat import Letter
 
 T = TypeVar("T")
 
@@ -122,6 +123,9 @@ class DirectStore:
 
     async def llm_calls(self, last_ns: int) -> list[LlmCall]:
         return self.ask(llm_calls.within(last_ns))
+
+    async def letters(self, lane: int, after: int, most: int) -> list[Letter]:
+        return self.ask(outbox.letters(lane, after, most))
 
     def ask(self, query: Query[T]) -> T:
         """Any of `queries`. Sees all that was appended, which it therefore writes first. Raises StoreError."""

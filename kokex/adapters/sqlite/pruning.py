@@ -24,4 +24,5 @@ def prune(before_ns: int) -> list[Statement]:
         ("DELETE FROM inputs WHERE at < ?", [(before_ns,)]),
         ("DELETE FROM candles WHERE open_ns < ?", [(before_ns,)]),
         (_JOURNAL, [(before_ns,)]),
+        ("DELETE FROM outbox WHERE settled_ns IS NOT NULL AND settled_ns < ?", [(before_ns,)]),
     ]

@@ -17,6 +17,7 @@ from kokex.adapters.sqlite import llm_calls, models
 from kokex.messages import (
     SETTLED,
     Alert,
+    Answer,
     Approved,
     Briefing,
     Command,
@@ -37,6 +38,7 @@ from kokex.messages import (
     Trained,
 )
 from kokex.ports import CandleRow, Input, Row, Saved
+from kokex.ports.chat import Letter, Posted
 
 Params = Sequence[Any]
 Statement = tuple[str, list[Params]]
@@ -75,6 +77,9 @@ CANDLE = """INSERT INTO candles VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     WHERE (open, high, low, close, volume)
         IS NOT (excluded.open, excluded.high, excluded.low, excluded.close, excluded.volume)"""
 
+LETTER = "INSERT INTO outbox(id, at, lane, kind, silent, words, expires_ns) VALUES (?, ?, ?, ?, ?, ?, ?)"
+POSTED = "UPDATE outbox SET settled_ns = ?, why = ? WHERE id = ?"
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,8 +88,8 @@ class Batch:
     """The parameters of each statement."""
 
     __slots__ = (
-        "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "models", "portfolios",
-        "resolutions", "saved", "session", "unwritten", "updates", "verdicts",
+        "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "letters", "models",
+        "portfolios", "posted", "resolutions", "saved", "session", "unwritten", "updates", "verdicts",
     )  # fmt: skip
 
     def __init__(self, session: int) -> None:
@@ -104,6 +109,8 @@ class Batch:
         self.saved: dict[str, Params] = {}
         self.inputs: list[Params] = []
         self.candles: list[Params] = []
+        self.letters: list[Params] = []
+        self.posted: list[Params] = []
 
     def statements(self) -> list[Statement]:
         written: list[Statement] = [
@@ -121,6 +128,8 @@ class Batch:
             (SAVED, list(self.saved.values())),
             (INPUT, self.inputs),
             (CANDLE, self.candles),
+            (LETTER, self.letters),
+            (POSTED, self.posted),
         ]
         return [(sql, params) for sql, params in written if params]
 
@@ -227,6 +236,15 @@ def _candle(b: Batch, row: CandleRow) -> None:
     b.candles.append((c.instrument, row.span_ns, c.open_ns, c.open, c.high, c.low, c.close, c.volume))
 
 
+def _letter(b: Batch, row: Letter) -> None:
+    words = _encode(row.words).decode()
+    b.letters.append((row.id, row.at, row.lane, row.kind, row.silent, words, row.expires_ns))
+
+
+def _posted(b: Batch, row: Posted) -> None:
+    b.posted.append((row.at, row.why, row.letter))
+
+
 _WRITERS: dict[type, Callable[[Batch, Any], None]] = {
     Edge: _only_told,
     Cycle: _only_told,
@@ -243,12 +261,15 @@ _WRITERS: dict[type, Callable[[Batch, Any], None]] = {
     Alert: _only_told_of_account,
     Command: _only_told,
     LlmCall: _llm_call,
+    Answer: _only_told,
     Lifecycle: _only_told,
     Link: _only_told_of_account,
     NewsItem: _only_told,
     Saved: _saved,
     Input: _input,
     CandleRow: _candle,
+    Letter: _letter,
+    Posted: _posted,
 }
 
 WRITTEN: frozenset[type] = frozenset(_WRITERS)

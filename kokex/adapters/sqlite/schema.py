@@ -13,6 +13,7 @@ import sqlite3
 from pathlib import Path
 
 from kokex.adapters.sqlite import llm_calls, models
+from kokex.adapters.sqlite.outbox import TABLES as OUTBOX
 from kokex.ports import StoreError
 
 _TABLES = (
@@ -142,7 +143,7 @@ _TABLES = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, llm_calls.TABLE, (models.TABLE,))
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, llm_calls.TABLE, (models.TABLE,), OUTBOX)
 
 
 def version(connection: sqlite3.Connection) -> int:

@@ -28,6 +28,7 @@ from kokex.messages import (
     Prompt,
     Sent,
 )
+from kokex.ports.chat import Letter, Posted
 
 
 class Rejected(Exception):
@@ -271,7 +272,7 @@ class CandleRow(Struct, frozen=True, kw_only=True):
     candle: Candle
 
 
-Row = Message | Saved | Input | CandleRow
+Row = Message | Saved | Input | CandleRow | Letter | Posted
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -340,6 +341,10 @@ class Store(Protocol):
     async def llm_calls(self, last_ns: int) -> list[LlmCall]:
         """Records of requests to models, without what was asked and answered, oldest first: all that were begun within
         `last_ns` before the newest, by the system clock."""
+        ...
+
+    async def letters(self, lane: int, after: int, most: int) -> list[Letter]:
+        """Letters of a lane with id > `after` of which nothing became yet, oldest first."""
         ...
 
 
