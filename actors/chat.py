@@ -23,7 +23,7 @@ from kokex.messages import Alert, Answer, Button, Command, Instrument, Notice, W
 from kokex.ports.chat import Chat, Greeting, Heard, MenuEntry
 from kokex.present import conversation
 from kokex.present.answers import About, Shown, show
-from kokex.present.commands import COMMANDS, Known, Misunderstood, Role, Spec, Unnamed, line_of, may, understand
+from kokex.present.commands import COMMANDS, Known, Misunderstood, Role, Spec, Unnamed, a, line_of, may, understand
 from kokex.present.rich import LONGEST, LONGEST_CAPTION, split
 
 HEAR_S = 60.0  # of a poll, all told
@@ -36,6 +36,7 @@ CONFLICT_S = 10.0  # a shorter one is none
 REFUSED_S = 300.0
 CODE = re.compile(r"\d{3}[ ]?\d{3}")
 MOST_WAITING = 100
+STRANGERS_S = 1.0  # after a poll that brought nothing but strangers
 MENU = tuple(MenuEntry(spec.name, spec.help) for spec in COMMANDS)
 
 
@@ -111,10 +112,14 @@ class Listener(Actor):
             self._fail(heard, self._listen)
             return
         self._recover()
+        listed = False
         for each in heard:
             self._offset = max(self._offset, each.update + 1)
-            self._admit(each)
-        self._listen()
+            listed |= self._admit(each)
+        if heard and not listed:  # strangers do not get to set the pace
+            self.later(STRANGERS_S * self._speed, self._listen)
+        else:
+            self._listen()
 
     def _fail(self, failure: Failure, again: Any) -> None:
         """Tries again later; says why, once, where somebody can do something about it."""
@@ -143,17 +148,19 @@ class Listener(Actor):
 
     # ---- the gate
 
-    def _admit(self, heard: Heard) -> None:
+    def _admit(self, heard: Heard) -> bool:
+        """Whether whoever did it is listed."""
         role = self._gate.admit(heard)
         if role is None:
             if self._gate.is_news(heard):
                 text = f"not listed, and not answered: user {heard.user} in chat {heard.chat} ({heard.kind})"
                 self.emit(Alert(severity="warning", kind="security", text=text))
-            return
+            return False
         if heard.kind == "tap":
             self._tap(heard, role)
         elif heard.kind == "message" and not heard.forwarded:
             self._message(heard, role)
+        return True
 
     def _message(self, heard: Heard, role: Role) -> None:
         text = heard.text.strip()
@@ -195,7 +202,7 @@ class Listener(Actor):
             self._say(Words(str(misunderstood)))
             return
         if not may(role, spec.role):
-            self._say(Words(f"/{spec.name} is for a {spec.role}; you are a {role}"))
+            self._say(Words(f"/{spec.name} is for {a(spec.role)}; you are {a(role)}"))
         elif spec.verb == "-":
             words, keyboard = conversation.help_for(args.get("command", ""), role)
             self._say(words, keyboard=keyboard)

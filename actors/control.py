@@ -28,7 +28,20 @@ from kokex.ports.chat import Pictures, Records
 ZERO = Decimal(0)
 TO_SCHEDULER = frozenset({"pause", "resume", "cycle", "schedule", "mode", "plans_start", "plans_stop"})
 ON_RECORD = frozenset(
-    {"order", "trades", "profit", "daily", "weekly", "monthly", "performance", "forecast", "brain", "why", "logs"}
+    {
+        "order",
+        "trades",
+        "profit",
+        "daily",
+        "weekly",
+        "monthly",
+        "performance",
+        "forecast",
+        "brain",
+        "cost",
+        "why",
+        "logs",
+    }
 )
 DRAWN = frozenset({"chart", "equity"})
 TRADES: dict[str, Act] = {"buy": "open_long", "sell": "open_short", "close": "close"}

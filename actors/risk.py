@@ -42,6 +42,7 @@ MINUTE_NS = 60_000_000_000
 COMMIT_TIMEOUT_S = 10.0
 COMMIT_AGAIN_S = 1.0
 LOOK_AGAIN_S = 60.0  # after an exit, at a position that was too large
+WARN_AT = Decimal("0.8")  # of the loss that trips the breaker
 GROWN = Decimal("1.02")  # so much past its limit a position is cut back
 
 
@@ -103,6 +104,7 @@ class RiskKeeper(Actor):
         self._working: dict[str, Working] = {}
         self._recent: deque[int] = deque()
         self._venue_up = True
+        self._warned = -1  # the day on which it was told that the breaker is near
         self._reducing: set[str] = set()
         self._interrupted: frozenset[int] = frozenset()  # decisions that the start refused
         self._since_ns = 0  # older ones had their verdict then
@@ -163,11 +165,16 @@ class RiskKeeper(Actor):
         self._venue_up = link.up
 
     def _watch_loss(self, portfolio: Portfolio) -> None:
-        loss = portfolio.day_start_equity - portfolio.equity
-        if self._breaker.tripped_ns or loss < percent_of(portfolio.day_start_equity, self._limits.max_daily_loss_pct):
-            return
         began = portfolio.day_start_equity
+        loss, most = began - portfolio.equity, percent_of(began, self._limits.max_daily_loss_pct)
+        if self._breaker.tripped_ns or loss < most * WARN_AT:
+            return
         reason = f"lost {loss:.2f} today, {loss / began:.2%} of the day's {began:.2f}"
+        if loss < most:
+            if portfolio.day != self._warned:
+                self._warned = portfolio.day
+                self._say("warning", "breaker", f"{reason}; the breaker trips at {self._limits.max_daily_loss_pct:g} %")
+            return
         self._keep(Breaker(self.now, reason))
         self._announce(reason)
 

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 
-ALL = ("kernel", "backtest", "idle", "okx", "okx_latency")
+ALL = ("kernel", "backtest", "idle", "okx", "okx_latency", "chat")
 
 
 def main() -> None:

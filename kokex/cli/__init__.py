@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay":    ("replay",    "A recorded session once more, compared with the record."),
     "simulate":  ("simulate",  "Days of trading under faults, seed by seed."),
     "secrets":   ("secrets",   "Keys and tokens, encrypted at rest."),
+    "telegram":  ("telegram",  "Connect a chat: alerts and commands on a phone."),
     "doctor":    ("doctor",    "What is wrong with this installation, each with its remedy."),
 }  # fmt: skip
 

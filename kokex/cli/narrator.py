@@ -18,11 +18,12 @@ from kokex.messages import (
 )
 from kokex.ports import Console
 from kokex.present import events
+from kokex.present.commands import COMMANDS
 from kokex.present.words import age, money
 
 # The notifier tells these itself, and does not repeat itself; as the feed tells prices.
 TOLD_ELSEWHERE = (Alert, Lifecycle)
-QUESTIONS = frozenset({"status", "limits", "balance", "positions", "orders", "schedule"})
+QUESTIONS = frozenset(spec.asks for spec in COMMANDS if spec.role == "viewer")
 
 
 @final

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import anyio
 import msgspec
 
-from kokex.adapters.sqlite import outbox, queries, reports
+from kokex.adapters.sqlite import llm_calls, outbox, queries, reports
 from kokex.adapters.sqlite.reader import Reader
 from kokex.cli.explain import story
 from kokex.cli.output import Mistake
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ZERO = Decimal(0)
 DAY_NS = 86_400_000_000_000
-DEFAULT_LAST = {"trades": 50, "daily": 7, "weekly": 8, "monthly": 6, "brain": 20, "logs": 30}
+DEFAULT_LAST = {"trades": 50, "daily": 7, "weekly": 8, "monthly": 6, "brain": 20, "cost": 7, "logs": 30}
 
 Args = Mapping[str, str]
 Body = dict[str, Any]
@@ -82,6 +82,8 @@ class DatabaseRecords:
             case "brain":
                 found = reader.ask(reports.decisions(args.get("plan"), _last("brain", args)))
                 return {"decisions": [{"decision": made, "verdict": verdict} for made, verdict in found]}
+            case "cost":
+                return {"days": reader.ask(llm_calls.cost(_last("cost", args)))}
             case "logs":
                 return self._logs(reader, args)
             case "health":

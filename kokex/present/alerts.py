@@ -36,6 +36,7 @@ _KINDS = {  # of what actors say -> of [telegram.alerts]
     "order": "order",
     "schedule": "note",
     "quota": "quota",
+    "llm": "quota",
     "training": "training",
     "proposal": "proposal",
     "security": "security",

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from kokex import __version__
 from kokex.messages import Decision, Fill, Forecast, Instrument, Order, Portfolio, Words
-from kokex.present import tables
+from kokex.present import brain, tables
 from kokex.present.commands import Spec
 from kokex.present.phone import shown
 from kokex.present.rich import bold, join, lines
@@ -295,6 +295,24 @@ def _brain(body: Body, about: About, now: int) -> Sequence[Table]:
     return (Table("Decisions", ("instrument", "", "", "", ""), tuple(rows)),)
 
 
+class _Day(Struct, frozen=True):
+    """What a day's requests to one model for one purpose cost."""
+
+    day: str
+    provider: str
+    model: str
+    purpose: str
+    calls: int
+    failed: int
+    input_tokens: int
+    output_tokens: int
+    usd: Decimal
+
+
+def _cost(body: Body, about: About, now: int) -> Sequence[Table]:
+    return (brain.cost(msgspec.convert(body["days"], type=tuple[_Day, ...], strict=False)),)
+
+
 def _why(body: Body, about: About, now: int) -> Sequence[Table]:
     rows = tuple((each["step"], about.when(each["at"]), each["what"]) for each in body["steps"])
     return (Table(body["headline"], ("", "", ""), rows),)
@@ -322,6 +340,7 @@ TABLES: Mapping[str, Callable[[Body, About, int], Sequence[Table]]] = {
     "breaker": _breaker,
     "schedule": _schedule,
     "brain": _brain,
+    "cost": _cost,
     "why": _why,
     "accounts": _accounts,
     "mode": _mode,

@@ -92,6 +92,7 @@ COMMANDS: tuple[Spec, ...] = (
     Spec(
         name="brain", help="What was decided last, and why", arguments=(LAST, PLAN), aliases=("decisions",), again=True
     ),
+    Spec(name="cost", help="What language models cost, day by day", arguments=(LAST,), again=True),
     Spec(name="why", help="Why there is an order, back to the candles", arguments=(ORDER,)),
     Spec(name="accounts", help="The accounts there are", verb="balance", again=True),
     Spec(
@@ -177,6 +178,11 @@ class Unnamed(Misunderstood):
 
 def may(role: Role, wanted: Role) -> bool:
     return ROLES.index(role) >= ROLES.index(wanted)
+
+
+def a(role: Role) -> str:
+    """`an owner`."""
+    return f"an {role}" if role == "owner" else f"a {role}"
 
 
 def find(name: str) -> Spec | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kokex.messages import Words
-from kokex.present.commands import COMMANDS, ROLES, Role, Spec, find, may
+from kokex.present.commands import COMMANDS, ROLES, Role, Spec, a, find, may
 from kokex.present.rich import bold, code, join, lines
 
 KEYBOARD = (
@@ -39,7 +39,7 @@ def _about(spec: Spec) -> Words:
         code(spec.usage),
         spec.help,
         f"also {also}" if also else "",
-        f"for a {spec.role}" + (" and up" if spec.role != "owner" else ""),
+        f"for {a(spec.role)}" + (" and up" if spec.role != "owner" else ""),
         "asks back before it acts" if spec.sensitive else "",
     )
 

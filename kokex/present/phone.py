@@ -10,7 +10,18 @@ from kokex.present.text import render
 WIDTH = 38  # monospaced letters on a narrow screen
 SAME = {"account", "plan"}  # columns that say nothing when all their cells are the same
 NAMES = {"instrument", "plan", "account", "actor", "id", "limit", ""}  # columns that say what a row is about
-PLAIN = {"side", "state", "terms", "id", "mode", "instruments", "strategies", "%", "last error"}  # need no name
+PLAIN = {
+    "instrument",
+    "side",
+    "state",
+    "terms",
+    "id",
+    "mode",
+    "instruments",
+    "strategies",
+    "%",
+    "last error",
+}  # need no name
 
 
 def shown(tables: Iterable[Table]) -> Words:

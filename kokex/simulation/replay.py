@@ -25,6 +25,8 @@ from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
 from kokex.messages import AnyMessage, LlmCall, Message
 from kokex.ports import Forecaster, Input, Llm, News, Store, Training, Venue
+from kokex.ports import Input, Llm, Store, Training, Venue
+from kokex.ports.chat import Chat, Pictures, Records
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 
 RECORDED = "run"  # the mode of sessions whose inputs are on record
@@ -275,6 +277,9 @@ def _system(session: queries.Session, store: DirectStore, end: int) -> System:
             news=cast(News, Absent()),
             control=Absent(),
             training=cast(Training, Absent()) if config.training.enabled else None,
+            chat=cast(Chat, Absent()),
+            records=cast(Records, Absent()),
+            pictures=cast(Pictures, Absent()),
             console=_unheard,  # there is one: who talks to it also counts what it said
         ),
         hooks=Hooks(tap=tap, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS),

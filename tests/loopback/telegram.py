@@ -193,6 +193,7 @@ class BotApi:
                 raise Refused(401, "Unauthorized")
             given = await _given(request)
             self.calls.append((time.monotonic(), method, given))
+            self._heard.set()
             handler = getattr(self, f"_{method}", None)
             if handler is None:
                 raise Refused(404, "Not Found: method not found")

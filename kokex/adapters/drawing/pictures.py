@@ -45,7 +45,7 @@ class ChildPictures:
         path = self._folder / f"{verb}-{next(self._numbers)}.png"
         try:
             await self._store.commit()
-            what, caption = await anyio.to_thread.run_sync(self._read, verb, args, now_ns)
+            what, caption = await anyio.to_thread.run_sync(self.read, verb, args, now_ns)
             with anyio.fail_after(PATIENCE_S):
                 child = await anyio.run_process(command(path), input=msgspec.json.encode(what), check=False)
             judge(child.returncode, child.stderr, path)
@@ -55,7 +55,8 @@ class ChildPictures:
             return {"error": str(error).removeprefix(f"{path}: ")}
         return {"picture": str(path), "caption": caption}
 
-    def _read(self, verb: str, args: Args, now_ns: int) -> tuple[Drawing | Chart, str]:
+    def read(self, verb: str, args: Args, now_ns: int) -> tuple[Drawing | Chart, str]:
+        """What is to be drawn, and its caption. Raises StoreError; ValueError when there is nothing."""
         with Reader(self._path) as reader:
             return self._equity(reader, args, now_ns) if verb == "equity" else self._chart(reader, args, now_ns)
 
