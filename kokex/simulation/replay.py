@@ -25,7 +25,6 @@ from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
 from kokex.messages import AnyMessage, LlmCall, Message
 from kokex.ports import Forecaster, Input, Llm, News, Store, Training, Venue
-from kokex.ports import Input, Llm, Store, Training, Venue
 from kokex.ports.chat import Chat, Pictures, Records
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 

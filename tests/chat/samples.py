@@ -16,6 +16,7 @@ SAMPLE = re.compile(
     r"(?<=^### /)(?P<name>[a-z]+)\n\n(?P<about>(?:(?!```).*\n)*)```\n(?P<text>(?:(?!```).*\n)*)```$", re.MULTILINE
 )
 ORDER = re.compile(r"k[A-Za-z0-9]{10,}")
+ID = re.compile(r"(kabcdef[a-z0-9]+)((?:S\d+)?)")
 SIZE = re.compile(r"[\d.]+ MB")
 QUIET = "/pause"
 RANK = {
@@ -77,7 +78,20 @@ def samples() -> dict[str, str]:
 
     with TemporaryDirectory() as folder:
         Scene(Path(folder) / "kokex.db").play(script)
-    return found
+    return _without_chance(found)
+
+
+def _without_chance(found: dict[str, str]) -> dict[str, str]:
+    """Ids by their order, and of the actors the first: what else is told of them changes with every new one."""
+    ids: dict[str, str] = {}
+
+    def named(old: re.Match[str]) -> str:
+        return ids.setdefault(old[1], f"kabcdefe13wu{len(ids) + 1:03}") + old[2]
+
+    named_anew = {name: ID.sub(named, text) for name, text in found.items()}
+    health = named_anew["health"].split("\n")
+    first = next(number for number, line in enumerate(health) if line.startswith("Actors"))
+    return {**named_anew, "health": "\n".join([*health[:first], "Actors", *health[first + 1 : first + 3], "..."])}
 
 
 def written(text: str, found: dict[str, str]) -> str:
