@@ -67,6 +67,7 @@ ODDS: dict[Kind, float] = {
     "model_silence": 0.05,
     "clock_step": 0.01,
 }
+OF_MODEL: frozenset[Kind] = frozenset({"model_fault", "model_garbage", "model_silence", "clock_step"})
 INTENSITIES = (0.0, 1.0, 1.0, 3.0)
 
 
@@ -85,14 +86,18 @@ class Faults:
     def __init__(self, seed: int) -> None:
         self.chance = Random(f"{seed}/faults")  # a text seeds the same in every process
         self.counts: Counter[Kind] = Counter(dict.fromkeys(KINDS, 0))
-        self._odds = {kind: odds * self.chance.choice(INTENSITIES) for kind, odds in ODDS.items()}
+        self._of_model = Random(f"{seed}/model faults")  # dice of its own, so that no other fault is reshuffled
+        self._odds = {kind: odds * self._dice(kind).choice(INTENSITIES) for kind, odds in ODDS.items()}
+
+    def _dice(self, kind: Kind) -> Random:
+        return self._of_model if kind in OF_MODEL else self.chance
 
     def heal(self) -> None:
         self._odds = dict.fromkeys(KINDS, 0.0)
 
     def strikes(self, kind: Kind) -> bool:
         odds = self._odds[kind]
-        if not odds or self.chance.random() >= odds:
+        if not odds or self._dice(kind).random() >= odds:
             return False
         self.counts[kind] += 1
         return True
