@@ -116,6 +116,8 @@ def _strategies(config: Config) -> Iterator[Finding]:
 
 def _market(config: Config) -> Finding:
     try:
+        if config.market.source == "okx":
+            return _okx_market(config)
         instruments = instruments_of(config)
         tape = read_tape(config)
     except Mistake as error:
@@ -125,6 +127,18 @@ def _market(config: Config) -> Finding:
         return Finding("market", "ok", f"simulated: {names}")
     candles = sum(len(each.open_ns) for each in tape.columns.values())
     return Finding("market", "ok", f"{candles:,} candles of {names} to replay")
+
+
+def _okx_market(config: Config) -> Finding:
+    """Raises Mistake."""
+    from kokex.cli.okx import meet
+
+    config, ahead_ns = meet(config)
+    names = ", ".join(each.symbol for each in config.listing)
+    found = f"OKX lists {names}; its clock is {ahead_ns / 1e9:+.2f} s from ours"
+    if abs(ahead_ns) < 1_000_000_000:
+        return Finding("market", "ok", found)
+    return Finding("market", "warn", found, "set the system clock (NTP); trading time is OKX's either way")
 
 
 def _accounts(config: Config) -> Iterator[Finding]:
