@@ -24,7 +24,7 @@ from actors.work import Loaded, Work
 from kokex.config import Executor as Settings
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import Failure
-from kokex.market.money import EXACT
+from kokex.market.money import add
 from kokex.market.positions import change
 from kokex.messages import (
     SETTLED,
@@ -94,7 +94,7 @@ class OrderExecutor(Actor):
         for fill in await store.fills_after(account, last.last_fill if last else 0):
             if isinstance(fill, Fill):
                 sizes = held.setdefault(fill.plan, {})
-                sizes[fill.instrument] = EXACT.add(sizes.get(fill.instrument, ZERO), change(fill))
+                sizes[fill.instrument] = add(sizes.get(fill.instrument, ZERO), change(fill))
         since_ns = self.reconciling.funded_since(last)
         return Loaded(
             at_ns=at_ns,
@@ -126,7 +126,7 @@ class OrderExecutor(Actor):
         for fill in state.fills:
             if work := self.work.get(fill.client_id):
                 work.trades.add(fill.trade_id)
-                work.filled = EXACT.add(work.filled, fill.size)
+                work.filled = add(work.filled, fill.size)
         self.protection.adopt(state.held, state.entries, state.unsettled)
         self._up = state.up
         if not state.up:
@@ -310,7 +310,7 @@ class OrderExecutor(Actor):
         if report.trade_id in work.trades:
             return
         work.trades.add(report.trade_id)
-        work.filled = EXACT.add(work.filled, report.size)
+        work.filled = add(work.filled, report.size)
         work.known_ns = self.now
         fill = Fill(
             account=self.account, plan=order.plan, instrument=order.instrument, client_id=order.client_id,

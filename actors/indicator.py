@@ -59,27 +59,24 @@ class Unit:
     def see(self, row: Candle) -> bool:
         """Takes a closed candle of the market in. False when there is nothing to tell of it."""
         self.seen = row
-        if self.resampler is None:
-            self._look(row)
-        else:
-            for larger in self.resampler.push(row):
-                self._look(larger)
+        signals = self.signals
+        for candle in (row,) if self.resampler is None else self.resampler.push(row):
+            self.candles.append(candle)
+            if self.watch is not None:
+                for crossing in self.watch.update(candle):
+                    self._cross(candle, crossing)
+            for index, update in self._looks:
+                signal = update(candle)
+                if signal is not signals[index]:
+                    self._change(candle, index, signal)
         return not self.warm or bool(self.news)
 
-    def _look(self, candle: Candle) -> None:
-        """One closed candle of the plan's timeframe."""
-        self.candles.append(candle)
-        if self.watch is not None:
-            for crossing in self.watch.update(candle):
-                self._cross(candle, crossing)
-        signals = self.signals
-        for index, update in self._looks:
-            signal = update(candle)
-            if signal is not signals[index]:
-                before, signals[index] = signals[index], signal
-                if signal is not None and before is not None and before.side != signal.side and self.warm:
-                    told = Crossing(self.names[index], "signal", signal.strength, float(signal.side), signal.reason)
-                    self.news.append((candle, told))
+    def _change(self, candle: Candle, index: int, signal: Signal | None) -> None:
+        """A strategy thinks otherwise now; another side is news."""
+        before, self.signals[index] = self.signals[index], signal
+        if signal is not None and before is not None and before.side != signal.side and self.warm:
+            told = Crossing(self.names[index], "signal", signal.strength, float(signal.side), signal.reason)
+            self.news.append((candle, told))
 
     def _cross(self, candle: Candle, crossing: Crossing) -> None:
         """What is significant enough is news, and the release of what was."""
@@ -172,11 +169,12 @@ class Indicator(Actor):
 
         Else the message must follow. So a backtest spares itself the messages of most candles.
         """
+        alarms, units = self._alarms, self._units
         for row in rows:
             instrument = row.instrument
-            if self._alarms and instrument in self._alarms and self._alarming(row):
+            if alarms and instrument in alarms and self._alarming(row):
                 return True
-            for unit in self._units.get(instrument, ()):
+            for unit in units.get(instrument, ()):
                 if unit.see(row):
                     return True
         return False

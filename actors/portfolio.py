@@ -13,11 +13,12 @@ from msgspec.structs import replace
 
 from kokex.kernel.actor import Actor
 from kokex.market.instruments import closable, exact, quantity
-from kokex.market.money import EXACT
+from kokex.market.money import add
 from kokex.market.positions import apply_fill, cash_change, change, equity, flat, fund, mark
 from kokex.messages import Alarm, Fill, Funding, Instrument, Lifecycle, Mark, Portfolio, Position
 from kokex.ports import Store
 
+ZERO = Decimal(0)
 DAY_NS = 86_400_000_000_000
 WORTH_TELLING = 0.001  # of equity: a smaller move of it is not told
 READERS = ("forecaster", "control", "indicator")  # those that are restarted without this actor
@@ -51,22 +52,25 @@ class Book:
         if isinstance(event, Fill):
             after = apply_fill(before, event, instrument)
             sizes = self.held.setdefault(event.plan, {})
-            sizes[event.instrument] = EXACT.add(sizes.get(event.instrument, Decimal(0)), change(event))
-            if not sizes[event.instrument]:
-                del sizes[event.instrument]
+            size = add(sizes.get(event.instrument, ZERO), change(event))
+            if size:
+                sizes[event.instrument] = size
+            else:
+                sizes.pop(event.instrument, None)
         else:
             after = fund(before, event.amount)
-        self.cash = EXACT.add(self.cash, cash_change(before, after, instrument))
+        self.cash = add(self.cash, cash_change(before, after, instrument))
         self.positions[event.instrument] = after
         self.last_fill = event.id
 
     def closable(self) -> dict[str, dict[str, Decimal]]:
         """What each plan holds, but for coins that are too few to sell."""
-        held = {
-            plan: {symbol: size for symbol, size in sizes.items() if closable(self.instruments[symbol], size)}
-            for plan, sizes in self.held.items()
-        }
-        return {plan: sizes for plan, sizes in held.items() if sizes}
+        held: dict[str, dict[str, Decimal]] = {}
+        for plan, sizes in self.held.items():
+            for symbol, size in sizes.items():
+                if closable(self.instruments[symbol], size):
+                    held.setdefault(plan, {})[symbol] = size
+        return held
 
     def equity(self) -> Decimal:
         return equity(self.cash, self.positions.values(), self.instruments)

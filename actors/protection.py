@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from actors.work import Work
 from kokex.market.instruments import closable, safe_price
-from kokex.market.money import EXACT
+from kokex.market.money import add
 from kokex.market.positions import change
 from kokex.market.sizing import opposite
 from kokex.messages import Alarm, Fill, Mark, Order, OrderState, Side
@@ -91,7 +91,7 @@ class Protection:
         """By instrument, of all plans."""
         sums: dict[str, Decimal] = {}
         for guard in self._guards.values():
-            sums[guard.instrument] = EXACT.add(sums.get(guard.instrument, ZERO), guard.held)
+            sums[guard.instrument] = add(sums.get(guard.instrument, ZERO), guard.held)
         return sums
 
     def check(self) -> None:
@@ -108,7 +108,7 @@ class Protection:
     def filled(self, order: Order, fill: Fill, stop: Decimal | None) -> None:
         """One of our orders traded."""
         guard = self._guard(order.plan, order.instrument)
-        self._hold(guard, EXACT.add(guard.held, change(fill)))
+        self._hold(guard, add(guard.held, change(fill)))
         attached = self._executor.work.get(order.attached.client_id) if order.attached else None
         if attached and self._executor.work[order.client_id].filled >= order.size:
             attached.hoped = True

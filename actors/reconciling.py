@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, final
 
 from kokex.kernel.cell import Failure
-from kokex.market.money import EXACT
+from kokex.market.money import add
 from kokex.market.positions import change
 from kokex.messages import Fill, Funding, Portfolio
 from kokex.ports import FillReport, FundingReport, OrderReport, VenueState
@@ -50,7 +50,7 @@ class Reconciling:
     def start(self, held: Mapping[str, Mapping[str, Decimal]], funded: Sequence[str], since_ns: int) -> None:
         for sizes in held.values():
             for instrument, size in sizes.items():
-                self._held[instrument] = EXACT.add(self._held.get(instrument, ZERO), size)
+                self._held[instrument] = add(self._held.get(instrument, ZERO), size)
         self._funded = set(funded)
         self._funded_since = since_ns
         self._fetch_fundings()
@@ -118,7 +118,7 @@ class Reconciling:
     def count(self, fill: Fill) -> None:
         """A fill on record, until positions agreed."""
         if not self._executor.ready:
-            self._held[fill.instrument] = EXACT.add(self._held.get(fill.instrument, ZERO), change(fill))
+            self._held[fill.instrument] = add(self._held.get(fill.instrument, ZERO), change(fill))
 
     def _compare(self) -> None:
         executor = self._executor

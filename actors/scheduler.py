@@ -124,7 +124,7 @@ class Scheduler(Actor):
         if signal and rhythm.plan.brain.kind == "rules":
             if rhythm.grace:
                 rhythm.grace.cancel()
-            rhythm.grace = self.later(0, self._woken, rhythm, "signal")  # with all the signals of this instant
+            rhythm.grace = self.soon(self._woken, rhythm, "signal")  # with all the signals of this instant
         elif rhythm.grace is None:
             rhythm.grace = self.later(rhythm.plan.mode.grace_s, self._woken, rhythm, "edge")
 
@@ -162,8 +162,8 @@ class Scheduler(Actor):
         edges = sorted(rhythm.pending.values(), key=lambda e: (-e.score, e.id))
         rhythm.pending.clear()
         rhythm.grace = None
-        instruments = tuple(dict.fromkeys(edge.instrument for edge in edges))
-        self._cycle(rhythm, why, instruments, edges=tuple(edge.id for edge in edges), note=edges[0].note)
+        instruments = tuple(dict.fromkeys([edge.instrument for edge in edges]))
+        self._cycle(rhythm, why, instruments, edges=tuple([edge.id for edge in edges]), note=edges[0].note)
 
     def _timed(self, rhythm: Rhythm, why: Any) -> None:
         mode = rhythm.plan.mode

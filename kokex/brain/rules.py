@@ -50,8 +50,10 @@ def vote(signals: Mapping[str, Signal], held: Decimal, *, may_short: bool, min_c
         return Wish("close", conviction, None, reasons)
     if obstacle:
         return Wish("hold", conviction, None, (*reasons, obstacle))
-    invalidations = (each.invalidation for each in signals.values() if each.side == side)
-    invalidation = next((price for price in invalidations if price is not None), None)
+    invalidation = None
+    for each in signals.values():
+        if each.side == side and invalidation is None:
+            invalidation = each.invalidation
     return Wish("open_long" if side > 0 else "open_short", conviction, invalidation, reasons)
 
 
@@ -62,8 +64,10 @@ def agreeing(signals: Mapping[str, Signal], side: int) -> dict[str, int]:
 
 def now_spent(spent: Spent, signals: Mapping[str, Signal], held: Decimal) -> dict[str, int]:
     """A signal that went, or turned, may come again; one that agrees with the position is being traded on."""
-    lasting = {name: side for name, side in spent.items() if name not in signals or signals[name].side == side}
-    return lasting | (agreeing(signals, 1 if held > 0 else -1) if held else {})
+    now = {name: side for name, side in spent.items() if name not in signals or signals[name].side == side}
+    if held:
+        now.update(agreeing(signals, 1 if held > 0 else -1))
+    return now
 
 
 def is_stale(now_ns: int, close_ns: int, timeframe_ns: int, stale_s: float) -> bool:

@@ -104,6 +104,14 @@ class Actor:
         """Calls `then(*args)` as a message of its own after `delay_s` of trading time."""
         return self._system.set_timer(self._cell, self._system.now + round(delay_s * 1e9), then, args)
 
+    def soon(self, then: Callable[..., object], *args: Any) -> Timer:
+        """Calls `then(*args)` as a message of its own, after all that waits now."""
+        system, inner = self._system, self._cell.inner
+        timer = Timer(0, self._cell, system.now, then, args, system.cause)
+        inner.pending += 1
+        system.queue.append((inner, timer))
+        return timer
+
     def at(self, due_ns: int, then: Callable[..., object], *args: Any) -> Timer:
         """Like `later`, at a point in time."""
         return self._system.set_timer(self._cell, max(due_ns, self._system.now), then, args)

@@ -69,8 +69,8 @@ class Inline:
         """The same as `_step` again and again, while the market is what mostly happens: a backtest's inner loop."""
         system, agenda, skim = self._system, self._system.agenda, self._skim
         while True:
-            if skim:
-                due = system.due_at()
+            due = system.due_at() if agenda else None
+            if skim and (due is None or due > system.now):
                 messages, at = skim(until_ns if due is None or due > until_ns else due)
                 if messages:
                     system.now = at
@@ -79,7 +79,7 @@ class Inline:
             if (at := source.next_at()) is None or at > until_ns:
                 return
             system.cause = 0
-            if agenda and (due := system.due_at()) is not None and due < at:
+            if due is not None and due < at:
                 system.now = due
                 system.come_due()
             else:

@@ -45,20 +45,22 @@ class Lane:
         self.high = 0
         self.drops = 0
         self.skip = 0  # of the oldest waiting, so many were dropped
-        self.latest: dict[Any, Any] = {}  # conflate: key -> newest
+        self.latest: dict[Any, Any] | None = {} if policy.kind == "conflate" else None  # key -> newest
         self.outside: deque[tuple[Cell, Any]] = deque()  # block: (parked sender, message) that found no room
 
     def offer(self, queue: Queue, item: Any) -> bool:
         """False when the lane is full and its policy does not say how to make room (block, fail)."""
-        if self.kind == "conflate":
+        if (latest := self.latest) is not None:
             key = getattr(item, self.key)
-            known = key in self.latest
-            self.latest[key] = item
-            if known:
+            if key in latest:
+                latest[key] = item
                 self.drops += 1
-                return True
-            item = key
-        elif self.pending >= self.limit:
+            else:
+                latest[key] = item
+                self.pending += 1
+                queue.append((self, key))
+            return True
+        if self.pending >= self.limit:
             if self.kind != "drop_oldest":
                 return False
             self.skip += 1
@@ -88,7 +90,7 @@ class Lane:
             self.special = self.skip > 0
             return None, None
         self.pending -= 1
-        if self.kind == "conflate":
+        if self.latest is not None:
             return self.latest.pop(item), None
         if not self.outside:
             return item, None

@@ -20,8 +20,9 @@ class Question(Struct):
     generation: int
     target: Cell
     then: Callable[[Any], object]
-    timer: Timer
+    due_ns: int
     cause: int
+    timer: Timer | None = None  # where it may have to wait
     delivered: bool = False
 
 
@@ -44,19 +45,25 @@ class Questions:
         if lane is None or lane.cell.state == "stopped":
             system.enqueue(asker, system.cause, then, (Failure("Absent", f"there is no {target}"),))
             return
-        timer = system.set_timer(asker, system.now + round(timeout_s * 1e9), self._timed_out, (message.id,))
-        self._open[message.id] = Question(asker, asker.generation, lane.cell, then, timer, system.cause)
-        system.offer(None, lane, message)
+        due_ns = system.now + round(timeout_s * 1e9)
+        question = Question(asker, asker.generation, lane.cell, then, due_ns, system.cause)
+        self._open[message.id] = question
+        lane.put(system.queue, message)
+        if not lane.cell.open:
+            self._limit(message.id, question)
 
     def answering(self, handler: Callable[[Any], Any]) -> Callable[[Any], None]:
         """Makes of a handler one whose return value goes back to the asker."""
 
         def answer(message: Message) -> None:
-            if question := self._open.get(message.id):
+            question = self._open.get(message.id)
+            if question:
                 question.delivered = True
             result = handler(message)
             if result is not DEFERRED:
                 self.reply(message.id, result)
+            elif question:
+                self._limit(message.id, question)
 
         return answer
 
@@ -64,7 +71,8 @@ class Questions:
         question = self._open.pop(number, None)
         if question is None:
             return  # it timed out, or its asker was restarted
-        question.timer.cancel()
+        if question.timer:
+            question.timer.cancel()
         if question.generation == question.asker.generation:
             self._system.enqueue(question.asker, question.cause, question.then, (answer,))
 
@@ -78,11 +86,28 @@ class Questions:
 
     def gone(self, cell: Cell) -> None:
         """The instance of `cell` is gone: what it was asked fails at once, what it asked is forgotten."""
+        self.kept_waiting(cell)
         for number, question in list(self._open.items()):
             if question.target is cell and question.delivered:
                 self.reply(number, Failure("Crash", f"{cell.name} went down before it answered"))
             elif question.asker is cell:
-                self._open.pop(number).timer.cancel()
+                del self._open[number]
+                if question.timer:
+                    question.timer.cancel()
+
+    def kept_waiting(self, cell: Cell) -> None:
+        """It takes no messages for a while: time runs for what it was asked and has not heard yet."""
+        for number, question in self._open.items():
+            if question.target is cell and not question.delivered:
+                self._limit(number, question)
+
+    def _limit(self, number: int, question: Question) -> None:
+        """From now on its time runs. Not from the start, because an actor at work answers when its turn comes."""
+        if question.timer is None and question.generation == question.asker.generation:
+            system = self._system
+            cause, system.cause = system.cause, question.cause
+            question.timer = system.set_timer(question.asker, question.due_ns, self._timed_out, (number,))
+            system.cause = cause
 
     def _timed_out(self, number: int) -> None:
         if question := self._open.pop(number, None):

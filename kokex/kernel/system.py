@@ -26,7 +26,7 @@ from kokex.kernel.mailbox import RESUME, Entry, Lane, Queue
 from kokex.kernel.questions import Questions
 from kokex.kernel.starter import Starter
 from kokex.kernel.supervision import Group, Node
-from kokex.kernel.wires import ANYONE, KERNEL, OUTSIDE, Ends, Policy, Wire, WiringError, check, fail, handler_name
+from kokex.kernel.wires import ANYONE, KERNEL, OUTSIDE, Policy, Wire, WiringError, check, ends_of, fail, handler_name
 from kokex.messages import Lifecycle, Message
 
 LifecycleEvent = Literal["started", "crashed", "restarting", "stopped", "escalated", "dead_letter"]
@@ -196,6 +196,7 @@ class System:
             lane.wait(sender, item)
             if sender.open:
                 sender.set_state("parked")
+                self.questions.kept_waiting(sender)
         else:
             lane.put(self.queue, item)
 
@@ -226,6 +227,9 @@ class System:
                 lane.high = pending
             if not lane.special:
                 lane.pending = pending - 1
+            elif lane.latest is not None:
+                lane.pending = pending - 1
+                item = lane.latest.pop(item)
             elif (item := self.take(lane, item)) is None:
                 continue
             self.turn += 1
@@ -369,8 +373,8 @@ class System:
 
     def finish(self, call: Call, outcome: Any, at: int) -> None:
         """A driver hands in what came of a call. It is accepted after the latency its port states, if in time."""
-        wait_ns, longest_ns = call.latency_ns, round(call.timeout_s * 1e9)
-        if wait_ns > longest_ns:
+        wait_ns = call.latency_ns
+        if wait_ns and wait_ns > (longest_ns := round(call.timeout_s * 1e9)):
             wait_ns, outcome = longest_ns, call.too_late
         call.outcome = outcome
         heapq.heappush(self.agenda, (at + wait_ns, RESULT, call.number, call))
@@ -430,11 +434,6 @@ class System:
         if isinstance(message, Message):
             self.questions.fail(message.id, Failure("Absent", f"{actor}: {reason}"))
         self.dead.append(DeadLetter(actor, reason, message))
-
-
-def ends_of(kind: type[Actor]) -> Ends:
-    handles = frozenset(name for name in dir(kind) if name.startswith("on_"))
-    return Ends(frozenset(kind.emits), frozenset(kind.asks), handles)
 
 
 def inlet(message: type[Message], target: str, size: int = 1024) -> Wire:

@@ -5,7 +5,7 @@ The wires are data: `check` refuses a table that could lose a message or deadloc
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -84,6 +84,11 @@ class Ends(Struct, frozen=True):
     emits: frozenset[type[Message]]
     asks: frozenset[type[Message]]
     handles: frozenset[str]
+
+
+def ends_of(actor: type[Any]) -> Ends:
+    handles = frozenset(name for name in dir(actor) if name.startswith("on_"))
+    return Ends(frozenset(actor.emits), frozenset(actor.asks), handles)
 
 
 def check(wires: Sequence[Wire], actors: Mapping[str, Ends]) -> None:

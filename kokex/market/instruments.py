@@ -5,9 +5,10 @@ amounts of money are in the quote currency.
 """
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from functools import lru_cache
 from typing import Literal
 
-from kokex.market.money import EXACT
+from kokex.market.money import EXACT, divide, multiply, remainder
 from kokex.messages import Instrument, Side
 
 Rounding = Literal["down", "up", "nearest"]
@@ -18,6 +19,7 @@ class UnknownInstrument(ValueError):
     """No instrument has this symbol."""
 
 
+@lru_cache(maxsize=1024, typed=True)  # one price is asked for by risk, exchange and portfolio in turn
 def exact(price: float) -> Decimal:
     """The decimal as it was written: the shortest that reads as this float."""
     return Decimal(repr(price))
@@ -30,7 +32,7 @@ def floor_size(instrument: Instrument, size: Decimal) -> Decimal:
 
 def is_tradable(instrument: Instrument, size: Decimal) -> bool:
     """Whether the venue takes an order of this size: whole lots, not below the minimum."""
-    return size >= instrument.minimum and not (instrument.lot and EXACT.remainder(size, instrument.lot))
+    return size >= instrument.minimum and not (instrument.lot and remainder(size, instrument.lot))
 
 
 def closable(instrument: Instrument, held: Decimal) -> Decimal:
@@ -61,24 +63,26 @@ def safe_price(instrument: Instrument, side: Side, price: Decimal) -> Decimal:
 
 def quantity(instrument: Instrument, size: Decimal) -> Decimal:
     """Base currency in a size."""
-    return EXACT.multiply(size, instrument.contract_value)
+    return multiply(size, instrument.contract_value)
 
 
 def size_of(instrument: Instrument, base: Decimal) -> Decimal:
     """The size, in whole lots towards zero, that holds no more than this much base currency."""
-    return floor_size(instrument, EXACT.divide(base, instrument.contract_value))
+    return floor_size(instrument, divide(base, instrument.contract_value))
 
 
 def notional(instrument: Instrument, size: Decimal, price: Decimal) -> Decimal:
     """What a size is worth at a price, in quote currency, exact; signed like size."""
-    return EXACT.multiply(EXACT.multiply(size, instrument.contract_value), price)
+    if instrument.kind == "spot":
+        return multiply(size, price)
+    return multiply(multiply(size, instrument.contract_value), price)
 
 
 def _stepped(value: Decimal, step: Decimal, rounding: str) -> Decimal:
-    if not step:
+    if not step or not remainder(value, step):
         return value
-    steps = EXACT.divide(value, step).quantize(Decimal(1), rounding, EXACT)
-    return EXACT.multiply(steps, step)
+    steps = divide(value, step).quantize(Decimal(1), rounding, EXACT)
+    return multiply(steps, step)
 
 
 # ---- what is known without asking a venue ---------------------------------------------------

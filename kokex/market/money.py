@@ -8,5 +8,10 @@ from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 
 EXACT = Context(prec=80, traps=[InvalidOperation, DivisionByZero, Overflow])
 
+# By name, because looking a method up on a context takes as long as the sum.
+add, subtract, multiply, divide, remainder = (
+    EXACT.add, EXACT.subtract, EXACT.multiply, EXACT.divide, EXACT.remainder,
+)  # fmt: skip
+
 # A cost that does not divide evenly is rounded here, far below what any venue counts.
 CENT = Decimal("1E-18")

@@ -1,16 +1,16 @@
 """Names of orders."""
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+PAIRS = [high + low for high in DIGITS for low in DIGITS]
 
 
 def base36(number: int) -> str:
     """A number in digits and lower-case letters."""
     text = ""
-    while True:
-        number, digit = divmod(number, 36)
-        text = DIGITS[digit] + text
-        if not number:
-            return text
+    while number >= 36:
+        number, two = divmod(number, 36 * 36)
+        text = PAIRS[two] + text
+    return DIGITS[number] + text if number or not text else text
 
 
 def client_id(tag: str, decision: int, part: str = "") -> str:

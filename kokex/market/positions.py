@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from kokex.market.instruments import notional, quantity
-from kokex.market.money import CENT, EXACT
+from kokex.market.money import CENT, EXACT, add, divide, multiply, subtract
 from kokex.messages import Fill, Instrument, Position, Side
 
 _ZERO = Decimal(0)
@@ -24,7 +24,7 @@ def change(fill: Fill) -> Decimal:
     """What a fill adds to the size held, signed: of coins bought, those that the venue did not keep as its fee."""
     if fill.side == "sell":
         return -fill.size
-    return EXACT.subtract(fill.size, fill.base_fee) if fill.base_fee else fill.size
+    return subtract(fill.size, fill.base_fee) if fill.base_fee else fill.size
 
 
 def apply_fill(position: Position, fill: Fill, instrument: Instrument) -> Position:
@@ -52,15 +52,15 @@ def trade(
         closing = min(size, abs(held))
         closed = closing.copy_sign(held)  # the part of the held size that goes
         released = _share(position, closing)
-        cost = EXACT.subtract(cost, released)
-        realised = EXACT.add(realised, EXACT.subtract(notional(instrument, closed, price), released))
-        opened = EXACT.add(signed, closed)  # what is left of the trade to open or extend
+        cost = subtract(cost, released)
+        realised = add(realised, subtract(notional(instrument, closed, price), released))
+        opened = add(signed, closed)  # what is left of the trade to open or extend
     return Position(
         instrument=position.instrument,
-        size=EXACT.add(held, signed),
-        cost=EXACT.add(cost, notional(instrument, opened, price)) if opened else cost,
+        size=add(held, signed),
+        cost=add(cost, notional(instrument, opened, price)) if opened else cost,
         realised=realised,
-        fees=EXACT.add(position.fees, fee),
+        fees=add(position.fees, fee),
         funding=position.funding,
         mark=price,
     )
@@ -71,12 +71,12 @@ def _share(position: Position, closing: Decimal) -> Decimal:
     held = abs(position.size)
     if closing == held:
         return position.cost
-    return EXACT.divide(EXACT.multiply(position.cost, closing), held).quantize(CENT, context=EXACT)
+    return divide(multiply(position.cost, closing), held).quantize(CENT, context=EXACT)
 
 
 def fund(position: Position, amount: Decimal) -> Position:
     """The position after a funding payment: received positive, paid negative."""
-    return _with(position, funding=EXACT.add(position.funding, amount))
+    return _with(position, funding=add(position.funding, amount))
 
 
 def mark(position: Position, price: Decimal) -> Position:
@@ -106,13 +106,13 @@ def average_price(position: Position, instrument: Instrument) -> Decimal:
 def unrealised(position: Position, instrument: Instrument, price: Decimal | None = None) -> Decimal:
     """What closing at `price` (default: the mark) would bring, before fees."""
     price = position.mark if price is None else price
-    return EXACT.subtract(notional(instrument, position.size, price), position.cost)
+    return subtract(notional(instrument, position.size, price), position.cost)
 
 
 def profit(position: Position, instrument: Instrument, price: Decimal | None = None) -> Decimal:
     """All the position ever brought: realised and unrealised, fees paid and funding received."""
-    booked = EXACT.add(EXACT.subtract(position.realised, position.fees), position.funding)
-    return EXACT.add(booked, unrealised(position, instrument, price))
+    booked = add(subtract(position.realised, position.fees), position.funding)
+    return add(booked, unrealised(position, instrument, price))
 
 
 def cash_change(before: Position, after: Position, instrument: Instrument) -> Decimal:
@@ -120,13 +120,13 @@ def cash_change(before: Position, after: Position, instrument: Instrument) -> De
 
     A spot trade pays and receives its whole worth; a swap settles only what was realised.
     """
-    change = EXACT.subtract(before.fees, after.fees)
+    change = subtract(before.fees, after.fees)
     if after.realised is not before.realised:
-        change = EXACT.add(change, EXACT.subtract(after.realised, before.realised))
+        change = add(change, subtract(after.realised, before.realised))
     if after.funding is not before.funding:
-        change = EXACT.add(change, EXACT.subtract(after.funding, before.funding))
+        change = add(change, subtract(after.funding, before.funding))
     if instrument.kind == "spot":
-        change = EXACT.add(change, EXACT.subtract(before.cost, after.cost))
+        change = add(change, subtract(before.cost, after.cost))
     return change
 
 
@@ -142,5 +142,5 @@ def equity(cash: Decimal, positions: Iterable[Position], instruments: Mapping[st
     total = cash
     for position in positions:
         if position.size:
-            total = EXACT.add(total, worth(position, instruments[position.instrument]))
+            total = add(total, worth(position, instruments[position.instrument]))
     return total

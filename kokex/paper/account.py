@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kokex.market.instruments import exact, notional
-from kokex.market.money import EXACT
+from kokex.market.money import add, divide, multiply, subtract
 from kokex.market.positions import apply_fill, cash_change, flat, unrealised
 from kokex.market.positions import fund as funded
 from kokex.messages import Fill, Instrument, Order, OrderState, Position, Side
@@ -52,7 +52,7 @@ class Account(Struct, eq=False):
         before = self.position(fill.instrument)
         after = apply_fill(before, fill, instrument)
         self.positions[fill.instrument] = after
-        self.cash = EXACT.add(self.cash, cash_change(before, after, instrument))
+        self.cash = add(self.cash, cash_change(before, after, instrument))
         self.fills.append(
             FillReport(
                 client_id=fill.client_id,
@@ -72,7 +72,7 @@ class Account(Struct, eq=False):
     def fund(self, paid: FundingReport) -> None:
         """Books a funding payment; received positive."""
         self.positions[paid.instrument] = funded(self.position(paid.instrument), paid.amount)
-        self.cash = EXACT.add(self.cash, paid.amount)
+        self.cash = add(self.cash, paid.amount)
         self.fundings.append(paid)
         if len(self.fundings) > 2 * KEPT:
             del self.fundings[:KEPT]
@@ -125,12 +125,12 @@ class Funds:
             return ""
         free = self.available(account)
         if beside_orders:
-            free = EXACT.subtract(free, self.reserved(account))
+            free = subtract(free, self.reserved(account))
         return f"needs {needed:f}, available are {free:f}" if needed > free else ""
 
     def fee(self, order: Order, size: Decimal, price: Decimal, liquidity: Liquidity) -> Decimal:
         rate = self._rules.maker_fee if liquidity == "maker" else self._rules.taker_fee
-        return EXACT.multiply(notional(self._instruments[order.instrument], size, price), rate)
+        return multiply(notional(self._instruments[order.instrument], size, price), rate)
 
     def available(self, account: Account) -> Decimal:
         """Cash, and the profit of swap positions, less the margin they hold."""
@@ -138,9 +138,9 @@ class Funds:
         for symbol, position in account.positions.items():
             if position.size and (instrument := self._instruments[symbol]).kind == "swap":
                 price = exact(self._marks[symbol]) if symbol in self._marks else position.mark
-                free = EXACT.add(free, unrealised(position, instrument, price))
+                free = add(free, unrealised(position, instrument, price))
                 margin = self._margin(account, notional(instrument, abs(position.size), price))
-                free = EXACT.subtract(free, margin)
+                free = subtract(free, margin)
         return free
 
     def reserved(self, account: Account) -> Decimal:
@@ -154,7 +154,7 @@ class Funds:
             if not order.reduce_only and order.kind not in TRIGGERED:
                 price = order.price or self._mark(order.instrument)
                 size = order.size - working.filled
-                total = EXACT.add(total, self.needed(account, order.instrument, order.side, size, price))
+                total = add(total, self.needed(account, order.instrument, order.side, size, price))
         return total
 
     def needed(self, account: Account, symbol: str, side: Side, size: Decimal, price: Decimal) -> Decimal:
@@ -171,11 +171,11 @@ class Funds:
         if not grows:
             return ZERO
         worth = notional(instrument, grows, price)
-        fee = EXACT.multiply(notional(instrument, size, price), max(ZERO, self._rules.taker_fee))
-        return EXACT.add(worth if instrument.kind == "spot" else self._margin(account, worth), fee)
+        fee = multiply(notional(instrument, size, price), max(ZERO, self._rules.taker_fee))
+        return add(worth if instrument.kind == "spot" else self._margin(account, worth), fee)
 
     def _margin(self, account: Account, worth: Decimal) -> Decimal:
-        return EXACT.divide(worth, self._rules.leverage) if account.kind == "margin" else worth
+        return divide(worth, self._rules.leverage) if account.kind == "margin" else worth
 
     def _mark(self, symbol: str) -> Decimal:
         return exact(self._marks[symbol]) if symbol in self._marks else ZERO

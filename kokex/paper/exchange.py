@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from kokex.market.instruments import exact, is_tradable, notional, round_price, size_of
-from kokex.market.money import EXACT
+from kokex.market.money import multiply
 from kokex.market.positions import mark
 from kokex.messages import Book, Candle, Fill, Funding, Instrument, Message, Order, OrderState, OrderUpdate, Side
 from kokex.paper.account import Account, AccountKind, Funds, Means
@@ -288,7 +288,7 @@ class Exchange:
             if not position.size:
                 continue
             price = exact(self.marks[instrument]) if instrument in self.marks else position.mark
-            amount = EXACT.multiply(notional(listed, position.size, price), rate.copy_negate())
+            amount = multiply(notional(listed, position.size, price), rate.copy_negate())
             paid = FundingReport(
                 instrument=instrument, funding_id=f"{instrument}-{at}", rate=rate, amount=amount, due_ns=at
             )
@@ -395,7 +395,7 @@ class Exchange:
     def _share(self, instrument: Instrument, volume: float) -> Decimal:
         """What an account may fill in a candle of this volume, in whole lots."""
         share = self._rules.volume_share
-        return size_of(instrument, EXACT.multiply(exact(volume), share)) if share else UNBOUNDED
+        return size_of(instrument, multiply(exact(volume), share)) if share else UNBOUNDED
 
     # ---- queues and messages ----------------------------------------------------------------
 

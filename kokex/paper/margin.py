@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct, field
 
 from kokex.market.instruments import exact, notional
-from kokex.market.money import EXACT
+from kokex.market.money import add, divide, multiply, subtract
 from kokex.market.positions import flat, trade, unrealised
 from kokex.market.positions import fund as funded
 from kokex.messages import Fill, Instrument, Order, Position
@@ -106,15 +106,15 @@ class MarginAccount(Account, eq=False):
             leg, pnl, held = None, ZERO, ZERO
             paid = notional(instrument, fill.size, fill.price)
             if fill.side == "buy":
-                self._move(instrument.base, EXACT.subtract(fill.size, fill.fee))
+                self._move(instrument.base, subtract(fill.size, fill.fee))
                 self._move(instrument.quote, paid.copy_negate())
             else:
                 self._move(instrument.base, fill.size.copy_negate())
-                self._move(instrument.quote, EXACT.subtract(paid, fill.fee))
+                self._move(instrument.quote, subtract(paid, fill.fee))
         else:
             leg, pnl = self._trade(fill, instrument)
             held = leg.position.size
-            self._move(instrument.quote, EXACT.subtract(pnl, fill.fee))
+            self._move(instrument.quote, subtract(pnl, fill.fee))
         change = {each: amount - before.get(each, ZERO) for each, amount in self.balances.items()}
         self.booked[fill.trade_id] = Booked(
             leg, pnl, {each: amount for each, amount in change.items() if amount}, dict(self.balances), held
@@ -124,11 +124,11 @@ class MarginAccount(Account, eq=False):
         """Received positive; an isolated position's comes out of its own margin."""
         leg.position = funded(leg.position, amount)
         if leg.mode == "isolated":
-            leg.margin = EXACT.add(leg.margin, amount)
+            leg.margin = add(leg.margin, amount)
         self._move(currency, amount)
 
     def _move(self, currency: str, amount: Decimal) -> None:
-        self.balances[currency] = EXACT.add(self.balance(currency), amount)
+        self.balances[currency] = add(self.balance(currency), amount)
 
     def _trade(self, fill: Fill, instrument: Instrument) -> tuple[Leg, Decimal]:
         terms = self.terms[fill.client_id]
@@ -145,19 +145,19 @@ class MarginAccount(Account, eq=False):
         opening = fill.size - closing
         if leg.mode == "isolated":
             if closing:
-                kept = EXACT.divide(abs(before.size) - closing, abs(before.size))
-                leg.margin = EXACT.multiply(leg.margin, kept)
-            leg.margin += EXACT.divide(notional(instrument, opening, fill.price), leg.leverage)
+                kept = divide(abs(before.size) - closing, abs(before.size))
+                leg.margin = multiply(leg.margin, kept)
+            leg.margin += divide(notional(instrument, opening, fill.price), leg.leverage)
         leg.closed += closing
-        leg.closed_worth += EXACT.multiply(closing, fill.price)
+        leg.closed_worth += multiply(closing, fill.price)
         leg.opened += opening
-        leg.opened_worth += EXACT.multiply(opening, fill.price)
+        leg.opened_worth += multiply(opening, fill.price)
         leg.position, leg.most = after, max(leg.most, abs(after.size))
         leg.changed_ns, leg.trade_id = fill.filled_ns, fill.trade_id
         if not after.size:
             self.closed_legs.append(leg)
             del self.closed_legs[:-1000]
-        return leg, EXACT.subtract(after.realised, before.realised)
+        return leg, subtract(after.realised, before.realised)
 
 
 class Rates(NamedTuple):
@@ -180,7 +180,7 @@ class MarginFunds:
         listed, rates = self._instruments[order.instrument], self._rates[order.instrument]
         rate = rates.maker if liquidity == "maker" else rates.taker
         taken = size if listed.kind == "spot" and order.side == "buy" else notional(listed, size, price)
-        return EXACT.multiply(taken, rate)
+        return multiply(taken, rate)
 
     def lack(self, account: Account, order: Order, size: Decimal, price: Decimal, *, beside_orders: bool) -> str:
         assert isinstance(account, MarginAccount)
@@ -201,8 +201,8 @@ class MarginFunds:
         if order.reduce_only or not grows:
             return ZERO
         worth = notional(listed, grows, price)
-        fee = EXACT.multiply(worth, max(ZERO, self._rates[order.instrument].taker))
-        return EXACT.add(EXACT.divide(worth, account.terms[order.client_id].leverage), fee)
+        fee = multiply(worth, max(ZERO, self._rates[order.instrument].taker))
+        return add(divide(worth, account.terms[order.client_id].leverage), fee)
 
     def available(self, account: MarginAccount, currency: str, *, beside_orders: bool = True) -> Decimal:
         """What is free of a currency, as far as an account may go with it."""
@@ -248,4 +248,4 @@ class MarginFunds:
         return abs(notional(self._instruments[leg.instrument], leg.position.size, price))
 
     def margin(self, leg: Leg) -> Decimal:
-        return EXACT.divide(self.worth(leg), leg.leverage)
+        return divide(self.worth(leg), leg.leverage)

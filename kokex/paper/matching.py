@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, cast
 from msgspec import Struct
 
 from kokex.market.instruments import exact, round_price
-from kokex.market.money import EXACT
+from kokex.market.money import multiply
 from kokex.messages import Book, Candle, Instrument, Order, Side
 
 ZERO = Decimal(0)
@@ -118,10 +118,10 @@ def slipped(side: Side, price: float, instrument: Instrument, rules: Rules) -> D
     decimal = exact(price)
     if not rules.slippage_bp:
         return decimal
-    share = EXACT.multiply(rules.slippage_bp, BASIS_POINT)
+    share = multiply(rules.slippage_bp, BASIS_POINT)
     if side == "buy":
-        return round_price(instrument, EXACT.multiply(decimal, 1 + share), "up")
-    return round_price(instrument, EXACT.multiply(decimal, 1 - share), "down")
+        return round_price(instrument, multiply(decimal, 1 + share), "up")
+    return round_price(instrument, multiply(decimal, 1 - share), "down")
 
 
 def _taker(order: Order, price: float, instrument: Instrument, rules: Rules) -> Match:

@@ -48,7 +48,7 @@ class FaultyStore(DirectStore):
     def __init__(
         self, connection: sqlite3.Connection, opening: Opening, disk: Disk, faults: Faults, danger: Callable[[], None]
     ) -> None:
-        super().__init__(connection, MEMORY, None, opening, 0)
+        super().__init__(connection, MEMORY, None, opening)
         self._disk = disk
         self._faults = faults
         self._danger = danger

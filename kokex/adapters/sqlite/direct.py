@@ -1,11 +1,6 @@
-"""The store of virtual time and backtests: sqlite3 in the same thread. Its coroutines never wait.
-
-A backtest does not need each effect to wait for the disk: opened with `batch`, the store writes when so
-many rows are pending, and `flush` writes the rest. Without it `commit` commits, as it does live.
-"""
+"""The store of virtual time: sqlite3 in the same thread. Its coroutines never wait."""
 
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -19,7 +14,7 @@ from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
-from kokex.adapters.sqlite.rows import WRITTEN, Params, Statement, statements
+from kokex.adapters.sqlite.rows import WRITERS, Params, Statement, statements
 from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio
 from kokex.ports import Entry, Row
 from kokex.ports.chat import Letter
@@ -40,7 +35,7 @@ def open_direct(
 ) -> "DirectStore":
     """Opens or makes the database and enters a new session; `":memory:"` makes one that nobody else sees.
 
-    `batch` > 0: rows are written whenever that many are pending, and no sooner; see `DirectStore.flush`.
+    `batch` > 0: a `BatchingStore`, which writes whenever that many rows are pending, and at `flush`.
     Raises StoreError.
     """
     with ExitStack() as undo:
@@ -50,14 +45,20 @@ def open_direct(
         connection = undo.enter_context(closing(connect(path, synchronous=synchronous)))
         opening = begin(connection, path, Start(now_ns, mode, version, config_json, tag_factory))
         undo.pop_all()
-    return DirectStore(connection, path, held, opening, batch)
+    if batch:
+        from kokex.adapters.sqlite.batching import BatchingStore
+
+        return BatchingStore(connection, path, held, opening, batch)
+    return DirectStore(connection, path, held, opening)
 
 
 class DirectStore:
     """`kokex.ports.Store` without waiting. Made by `open_direct`."""
 
+    batches = False
+
     def __init__(
-        self, connection: sqlite3.Connection, path: Path | str, held: FileLock | None, opening: Opening, batch: int
+        self, connection: sqlite3.Connection, path: Path | str, held: FileLock | None, opening: Opening
     ) -> None:
         self.session = opening.session
         self.tag = opening.tag
@@ -65,22 +66,16 @@ class DirectStore:
         self._connection = connection
         self._path = path
         self._held = held
-        self.batches = batch > 0
-        self._limit = batch or sys.maxsize
         self._rows: list[Row] = []
 
     def append(self, row: Row) -> None:
-        """Buffers the row; a kind the store does not keep is dropped. Raises StoreError only with `batch`."""
-        if type(row) in WRITTEN:
-            rows = self._rows
-            rows.append(row)
-            if len(rows) >= self._limit:
-                self.flush()
+        """Buffers the row; a kind the store does not keep is dropped."""
+        if type(row) in WRITERS:
+            self._rows.append(row)
 
     async def commit(self) -> None:
-        """Writes what is pending; with `batch`, leaves it pending."""
-        if not self.batches:
-            self.flush()
+        """Writes what is pending."""
+        self.flush()
 
     def flush(self) -> None:
         """Writes all that is pending in one transaction. Raises StoreError; then nothing was written, nothing lost."""

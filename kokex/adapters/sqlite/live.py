@@ -23,7 +23,7 @@ from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
-from kokex.adapters.sqlite.rows import WRITTEN, Params, Statement, statements
+from kokex.adapters.sqlite.rows import WRITERS, Params, Statement, statements
 from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio
 from kokex.ports import Entry, Row, StoreError
 from kokex.ports.chat import Letter
@@ -73,7 +73,7 @@ class LiveStore:
 
     def append(self, row: Row) -> None:
         """Buffers the row; a kind the store does not keep is dropped."""
-        if type(row) in WRITTEN:
+        if type(row) in WRITERS:
             self._rows.append(row)
 
     async def commit(self) -> None:

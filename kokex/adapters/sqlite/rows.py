@@ -53,10 +53,11 @@ def _unless_settled(column: str) -> str:
 JOURNAL = "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?)"
 DECISION = "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 VERDICT = "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)"
+# NULLIF, because Python's sqlite3 binds a None, like a bool, a hundred times slower than a text.
 # No "or ignore": a second intent under one client order id would be a second order for one decision.
 INTENT = """INSERT INTO orders(client_id, id, last, decision, at, updated, plan, account, instrument, side, kind,
         size, price, "trigger", reduce_only, state, filled, reason)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULLIF(?, ''), NULLIF(?, ''), ?, ?, ?, ?)"""
 # A settled order stays settled; what filled is never taken back. The comparison as REAL is safe: conversion keeps
 # the order of decimals, so at most a step beyond the 15th digit goes unseen, far below any lot.
 UPDATE = f"""UPDATE orders SET
@@ -89,11 +90,10 @@ class Batch:
 
     __slots__ = (
         "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "letters", "models",
-        "portfolios", "posted", "resolutions", "saved", "session", "unwritten", "updates", "verdicts",
+        "portfolios", "posted", "resolutions", "saved", "unwritten", "updates", "verdicts",
     )  # fmt: skip
 
-    def __init__(self, session: int) -> None:
-        self.session = session
+    def __init__(self) -> None:
         self.journal: list[Params] = []
         self.decisions: list[Params] = []
         self.verdicts: list[Params] = []
@@ -112,7 +112,8 @@ class Batch:
         self.letters: list[Params] = []
         self.posted: list[Params] = []
 
-    def statements(self) -> list[Statement]:
+    def statements(self, session: int) -> list[Statement]:
+        """What writes it, in one transaction. `session` is that of the inputs."""
         written: list[Statement] = [
             (JOURNAL, self.journal),
             (DECISION, self.decisions),
@@ -126,7 +127,7 @@ class Batch:
             (llm_calls.RESOLVE, self.resolutions),
             (models.INSERT, self.models),
             (SAVED, list(self.saved.values())),
-            (INPUT, self.inputs),
+            (INPUT, [(session, *params) for params in self.inputs]),
             (CANDLE, self.candles),
             (LETTER, self.letters),
             (POSTED, self.posted),
@@ -170,11 +171,11 @@ def _order_update(b: Batch, m: OrderUpdate) -> None:
     b.journal.append((m.id, m.cause, m.at, "OrderUpdate", m.account, _encode(m).decode()))
     o, filled = m.order, str(m.filled)
     if m.state == "intent" and o is not None:
-        price = None if o.price is None else str(o.price)
-        trigger = None if o.trigger is None else str(o.trigger)
+        price = "" if o.price is None else str(o.price)
+        trigger = "" if o.trigger is None else str(o.trigger)
         intent = [
             o.client_id, m.id, m.id, o.decision, m.at, m.at, o.plan, o.account, o.instrument, o.side, o.kind,
-            str(o.size), price, trigger, o.reduce_only, "intent", filled, m.reason,
+            str(o.size), price, trigger, int(o.reduce_only), "intent", filled, m.reason,
         ]  # fmt: skip
         b.intents.append(intent)
         b.unwritten[o.client_id] = intent
@@ -228,7 +229,7 @@ def _saved(b: Batch, row: Saved) -> None:
 
 
 def _input(b: Batch, row: Input) -> None:
-    b.inputs.append((b.session, row.turn, row.at, row.actor, row.kind, row.ref, row.body))
+    b.inputs.append((row.turn, row.at, row.actor, row.kind, row.ref, row.body))
 
 
 def _candle(b: Batch, row: CandleRow) -> None:
@@ -245,7 +246,8 @@ def _posted(b: Batch, row: Posted) -> None:
     b.posted.append((row.at, row.why, row.letter))
 
 
-_WRITERS: dict[type, Callable[[Batch, Any], None]] = {
+# What a store keeps. Other messages (market data on its way, alarms) it drops at `append`.
+WRITERS: dict[type, Callable[[Batch, Any], None]] = {
     Edge: _only_told,
     Cycle: _only_told,
     Forecast: _only_told,
@@ -272,13 +274,10 @@ _WRITERS: dict[type, Callable[[Batch, Any], None]] = {
     Posted: _posted,
 }
 
-WRITTEN: frozenset[type] = frozenset(_WRITERS)
-"""What a store keeps. Other messages (market data on its way, alarms) it drops at `append`."""
-
 
 def statements(rows: Iterable[Row], session: int) -> list[Statement]:
     """The (sql, many params) that write these rows, for one transaction. `session` is that of the inputs."""
-    batch = Batch(session)
+    batch = Batch()
     for row in rows:
-        _WRITERS[type(row)](batch, row)
-    return batch.statements()
+        WRITERS[type(row)](batch, row)
+    return batch.statements(session)

@@ -4,8 +4,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from kokex.adapters.sqlite.direct import DirectStore
-from kokex.ports import Input, Saved
+from kokex.ports import Input, Saved, StoreError
 from tests.adapters.sqlite.samples import approval, decision, direct, fill, intent, update
 
 
@@ -46,13 +48,26 @@ def test_the_same_rows_make_the_same_tables_however_they_were_batched(tmp_path: 
     for name, batch in (("a", 0), ("b", 3), ("c", 1000)):
         path = tmp_path / f"{name}.db"
         store = direct(path, batch=batch)
-        for number in range(20):
+        for number in range(120):  # more than twice as many as go into one statement
             _trade(store, 1 + number * 10)
         store.flush()
         store.close()
         with closing(sqlite3.connect(path)) as connection:
             dumps.append(list(connection.iterdump()))
     assert dumps[0] == dumps[1] == dumps[2]
+
+
+def test_a_row_at_fault_among_many_is_named_and_none_of_them_is_written(tmp_path: Path) -> None:
+    store = direct(tmp_path / "kokex.db", batch=1000)
+    for number in range(1, 120):
+        store.append(fill(number, "order", f"trade{number}"))
+    store.append(fill(120, "order", "trade77"))
+    with pytest.raises(StoreError, match=r"breaks a rule .*trade77"):
+        store.flush()
+    assert store.pending() == 120
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "kokex.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM journal").fetchone()[0] == 0
 
 
 def test_a_store_that_was_closed_can_be_opened_again_at_once(tmp_path: Path) -> None:
