@@ -90,7 +90,7 @@ class OrderExecutor(Actor):
     async def load(self) -> Loaded:
         at_ns, store, account = self.now, self.store, self.account
         last = await store.portfolio(account)
-        held = {plan: dict(sizes) for plan, sizes in last.held.items()} if last else {}
+        held = last.sizes() if last else {}
         for fill in await store.fills_after(account, last.last_fill if last else 0):
             if isinstance(fill, Fill):
                 sizes = held.setdefault(fill.plan, {})

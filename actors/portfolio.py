@@ -43,7 +43,7 @@ class Book:
     def restore(self, portfolio: Portfolio) -> None:
         self.cash = portfolio.cash
         self.positions = {each.instrument: each for each in portfolio.positions}
-        self.held = {plan: dict(sizes) for plan, sizes in portfolio.held.items()}
+        self.held = portfolio.sizes()
         self.last_fill = portfolio.last_fill
 
     def add(self, event: Fill | Funding) -> None:
@@ -63,14 +63,21 @@ class Book:
         self.positions[event.instrument] = after
         self.last_fill = event.id
 
-    def closable(self) -> dict[str, dict[str, Decimal]]:
-        """What each plan holds, but for coins that are too few to sell."""
-        held: dict[str, dict[str, Decimal]] = {}
+    def dust(self) -> dict[str, dict[str, Decimal]]:
+        """What each plan holds of coins that are too few to sell."""
+        found: dict[str, dict[str, Decimal]] = {}
         for plan, sizes in self.held.items():
             for symbol, size in sizes.items():
-                if closable(self.instruments[symbol], size):
-                    held.setdefault(plan, {})[symbol] = size
-        return held
+                if not closable(self.instruments[symbol], size):
+                    found.setdefault(plan, {})[symbol] = size
+        return found
+
+    def closable(self, dust: Mapping[str, Mapping[str, Decimal]]) -> dict[str, dict[str, Decimal]]:
+        """What each plan holds but for that."""
+        if not dust:
+            return {plan: dict(sizes) for plan, sizes in self.held.items() if sizes}
+        held = {plan: {s: sizes[s] for s in sizes if s not in dust.get(plan, ())} for plan, sizes in self.held.items()}
+        return {plan: sizes for plan, sizes in held.items() if sizes}
 
     def equity(self) -> Decimal:
         return equity(self.cash, self.positions.values(), self.instruments)
@@ -142,7 +149,7 @@ class PortfolioKeeper(Actor):
 
     def _tell(self) -> None:
         book = self._book
-        equity = book.equity()
+        equity, dust = book.equity(), book.dust()
         day = self.now // DAY_NS
         if day != self._day:
             self._day, self._day_start = day, equity
@@ -155,9 +162,10 @@ class PortfolioKeeper(Actor):
                 positions=tuple(book.positions.values()),
                 day_start_equity=self._day_start,
                 peak_equity=self._peak,
-                held=book.closable(),
+                held=book.closable(dust),
                 day=day,
                 last_fill=book.last_fill,
+                dust=dust,
             )
         )
 

@@ -74,3 +74,11 @@ class Portfolio(Message, frozen=True, kw_only=True, gc=False, omit_defaults=Fals
     held: dict[str, dict[str, Decimal]] = {}  # plan -> instrument -> size of it that the plan holds
     day: int = 0  # days since 1970 UTC that day_start_equity belongs to
     last_fill: int = 0  # id of the newest Fill or Funding counted in
+    dust: dict[str, dict[str, Decimal]] = {}  # plan -> instrument -> coins that are too few to sell, besides `held`
+
+    def sizes(self) -> dict[str, dict[str, Decimal]]:
+        """All that each plan holds, dust included."""
+        found = {plan: dict(sizes) for plan, sizes in self.held.items()}
+        for plan, sizes in self.dust.items():
+            found.setdefault(plan, {}).update(sizes)
+        return found

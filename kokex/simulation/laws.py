@@ -249,7 +249,7 @@ def law_4(known: Facts, venue: Account, instruments: Mapping[str, Instrument]) -
     if there != here:
         return f"money of {account}: {there} at the venue, {here} in the portfolio"
     held: dict[str, Decimal] = {}
-    for sizes in portfolio.held.values():
+    for sizes in portfolio.sizes().values():
         for symbol, size in sizes.items():
             held[symbol] = EXACT.add(held.get(symbol, ZERO), size)
     if {s: size for s, size in held.items() if size} != {s: size for s, size in ours.items() if size}:
