@@ -11,7 +11,7 @@ from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.adapters.sqlite.live import LiveStore
 from kokex.adapters.sqlite.reader import Reader, integrity
-from kokex.adapters.sqlite.rows import WRITTEN
+from kokex.adapters.sqlite.rows import WRITERS
 from kokex.messages import (
     Candle,
     Candles,
@@ -290,4 +290,4 @@ def test_an_update_of_an_unknown_order_is_kept_in_the_journal_only(play: Callabl
 
 
 def test_whatever_is_journaled_is_written() -> None:
-    assert JOURNALED <= WRITTEN
+    assert JOURNALED <= WRITERS
