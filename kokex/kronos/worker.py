@@ -7,6 +7,7 @@ when the daemon has gone. What it cannot do it says in the Answer. It takes no m
 not fit fails, is said, and ends it, so that the next question finds a fresh one.
 """
 
+import math
 import os
 import resource
 import select
@@ -19,14 +20,16 @@ import msgspec
 from kokex.kronos.client import Answer, Distribution, Question, Series, read, write
 from kokex.kronos.config import CheckpointError
 from kokex.kronos.distribution import distribution
-from kokex.kronos.registry import resolve
+from kokex.kronos.registry import Installed, resolve
 from kokex.kronos.threads import settle
 
 NICENESS = 10  # whoever has one core wants the daemon to have it first
 MIB = 1 << 20
 REMEDY = "torch is not installed: pip install 'kokex[kronos]'"
 
-Model = tuple[str, str]  # predictor and tokenizer, as asked for
+SMALLEST = 1.0  # price; upstream adds 1e-5 to a deviation, which would flatten prices of a few satoshi
+
+Asked = tuple[str, str]  # predictor and tokenizer, by name or folder
 
 
 def main() -> int:
@@ -35,7 +38,7 @@ def main() -> int:
     os.dup2(2, 1)  # whatever a library prints must not get among the answers
     os.nice(NICENESS)
     settle(threads)  # before torch is imported
-    models: dict[Model, Any] = {}
+    models: dict[Asked, tuple[Installed, Any]] = {}
     while select.select([pipe_in], [], [], idle_s)[0]:
         body = read(pipe_in)
         if body is None:
@@ -60,38 +63,48 @@ def _say(pipe: IO[bytes], answer: Answer) -> None:
         write(pipe, answer)
 
 
-def _forecast(question: Question, models: dict[Model, Any], memory_mb: int) -> list[Distribution]:
+def _forecast(question: Question, models: dict[Asked, tuple[Installed, Any]], memory_mb: int) -> list[Distribution]:
     from kokex.kronos import forecast
     from kokex.kronos.sampling import Rule
 
-    key = question.model, question.tokenizer
-    if key not in models:
+    asked = question.model, question.tokenizer
+    named = resolve(*asked)
+    found = named._replace(tokenizer=named.tokenizer.resolve(), model=named.model.resolve())
+    if asked not in models or models[asked][0] != found:  # the champion's link points to another, by and by
+        models.pop(asked, None)
         _bound(memory_mb)
-        found = resolve(*key)
-        models[key] = forecast.Forecaster(found.tokenizer, found.model, max_context=found.max_context)
-    # top_p 1: what a daemon decides from are honest probabilities
-    made = models[key].forecast(
-        [_past(series, seed, question) for series, seed in zip(question.series, question.seeds, strict=True)],
-        question.samples,
-        rule=Rule(top_p=1.0),
-    )
-    return [
-        _distribution(each.candles.tolist(), series.close) for each, series in zip(made, question.series, strict=True)
+        models[asked] = found, forecast.Forecaster(found.tokenizer, found.model, max_context=found.max_context)
+    scales = [_scale(series) for series in question.series]
+    past = [
+        _past(series, scale, seed, question)
+        for series, scale, seed in zip(question.series, scales, question.seeds, strict=True)
     ]
+    # top_p 1: what a daemon decides from are honest probabilities
+    made = models[asked][1].forecast(past, question.samples, rule=Rule(top_p=1.0))
+    return [_said(each, before, scale) for each, before, scale in zip(made, past, scales, strict=True)]
 
 
-def _past(series: Series, seed: int, question: Question) -> Any:
+def _scale(series: Series) -> float:
+    """A power of ten that makes small prices large enough."""
+    last = series.close[-1]
+    return 10.0 ** math.ceil(math.log10(SMALLEST / last)) if 0 < last < SMALLEST else 1.0
+
+
+def _past(series: Series, scale: float, seed: int, question: Question) -> Any:
     from kokex.kronos import forecast
 
-    columns = {name: getattr(series, name) for name in ("open", "high", "low", "close", "volume")}
+    columns: dict[str, list[float]] = {
+        name: [price * scale for price in getattr(series, name)] for name in ("open", "high", "low", "close")
+    }
     last = series.open_ns[-1]
     future = [last + question.span_ns * (step + 1) for step in range(question.horizon)]
-    return forecast.Series(forecast.with_amount(columns), series.open_ns, future, seed)
+    return forecast.Series(forecast.with_amount(columns | {"volume": series.volume}), series.open_ns, future, seed)
 
 
-def _distribution(paths: list[list[list[float]]], closes: list[float]) -> Distribution:
-    said = distribution(paths, closes)
-    return Distribution(said.quantiles, said.p_up, said.volatility, said.range_low, said.range_high)
+def _said(made: Any, past: Any, scale: float) -> Distribution:
+    said = distribution(made.candles.tolist(), past.candles[:, 3].tolist())
+    quantiles = [(a / scale, b / scale, c / scale, d / scale, e / scale) for a, b, c, d, e in said.quantiles]
+    return Distribution(quantiles, said.p_up, said.volatility, said.range_low / scale, said.range_high / scale)
 
 
 def _bound(memory_mb: int) -> None:

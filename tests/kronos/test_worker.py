@@ -76,18 +76,16 @@ def worker() -> Iterator[Worker]:
     made.end()
 
 
-def series(count: int = 40, first: float = 100.0) -> Series:
-    closes = [first + (n * 7 % 11) / 10 for n in range(count)]
-    return Series(
-        [n * MINUTE for n in range(count)], closes, [each + 0.5 for each in closes], [each - 0.5 for each in closes],
-        closes, [5.0] * count,
-    )  # fmt: skip
+def series(count: int = 40, first: float = 100.0, scale: float = 1.0) -> Series:
+    closes = [scale * (first + (n * 7 % 11) / 10) for n in range(count)]
+    highs, lows = [each + 0.5 * scale for each in closes], [each - 0.5 * scale for each in closes]
+    return Series([n * MINUTE for n in range(count)], closes, highs, lows, closes, [5.0] * count)  # fmt: skip
 
 
-def question(model: Path, *, samples: int = 8, first: float = 100.0) -> Question:
+def question(model: Path, *, samples: int = 8, first: float = 100.0, scale: float = 1.0) -> Question:
     return Question(
         model=str(model), tokenizer="", horizon=6, samples=samples, span_ns=MINUTE, seeds=[1, 2],
-        series=[series(), series(first=first)],
+        series=[series(scale=scale), series(first=first, scale=scale)],
     )  # fmt: skip
 
 
@@ -113,6 +111,15 @@ def test_it_answers_alike_goes_on_after_a_kill_and_keeps_torch_out_of_this_proce
     assert worker.ask(question(model)) == first
     assert worker.pid != pid
     assert memory_mb(os.getpid()) < before + 8
+
+
+def test_prices_of_a_few_satoshi_are_forecast_like_others(model: Path, worker: Worker) -> None:
+    large, small = worker.ask(question(model, first=1000.0)), worker.ask(question(model, first=1000.0, scale=1e-8))
+    for one, other in zip(large, small, strict=True):
+        assert other.p_up == one.p_up
+        assert [tuple(each * 1e8 for each in step) for step in other.quantiles] == [
+            pytest.approx(step, rel=1e-3) for step in one.quantiles
+        ]
 
 
 def test_what_it_cannot_do_it_says_and_goes_on(model: Path, worker: Worker) -> None:
