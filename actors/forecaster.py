@@ -1,8 +1,8 @@
 """forecaster: what may come, and the briefing.
 
 Holds each account's last Portfolio, and the news of late. Receives Cycle; asks the indicator where the instruments
-stand, makes a Forecast for each where the plan or one of its strategies asks for one, and emits the Briefing for the
-brain.
+stand, makes a Forecast for each where the plan or one of its strategies asks for one, asks the memory what became of
+decisions in situations like these where a model decides, and emits the Briefing for the brain.
 
 Kronos answers from a process of its own, once for all instruments of a cycle and once for each candle. Where it
 does not (no weights, a crash, too slow), the statistical baseline stands in: said once, and once when it is back.
@@ -16,16 +16,18 @@ from functools import partial
 from msgspec import Struct
 
 from actors.indicator import Sampled, wants_forecast
+from kokex.brain.memory import situation
 from kokex.brain.news import notes
 from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
 from kokex.market.volatility import baseline
 from kokex.messages import Alert, Briefing, Cycle, Forecast, NewsItem, Outlook, Portfolio, Readings, Sample, Severity
-from kokex.ports import Chance, ForecastQuestion, Store
+from kokex.ports import Chance, ForecastQuestion, Memory, Store
 from kokex.ports import Forecaster as ForecastModel
 
 MOST_NEWS = 200
+RECALL_S = 5.0  # then a briefing does without
 FEWEST_CANDLES = 30  # a distribution from fewer is no distribution
 
 Outlooks = dict[str, Outlook]  # by instrument
@@ -50,6 +52,7 @@ class Forecaster(Actor):
         store: Store,
         model: ForecastModel | None = None,
         *,
+        memory: Memory | None = None,
         news_age_ns: int = 0,
     ) -> None:
         """`chance(seed)` makes a generator: a forecast is the same whenever it is made of the same candles.
@@ -61,6 +64,8 @@ class Forecaster(Actor):
         self._chance = chance
         self._store = store
         self._model = model
+        self._memory = memory
+        self._forgetful = False  # the memory did not answer last time
         self._news_age_ns = news_age_ns
         self._degraded = False
         # plan, instrument -> the close that the model last looked ahead from, and its answer
@@ -113,12 +118,35 @@ class Forecaster(Actor):
         }
 
     def _brief(self, plan: Plan, cycle: Cycle, sampled: Sampled, outlooks: Outlooks, model: str) -> None:
+        told = [each for each in sampled.readings if each.instrument in outlooks]
+        forecasts = tuple(self._forecast(plan, each, outlooks[each.instrument], model) for each in told)
+        if self._memory is None or plan.brain.kind != "llm":
+            self._tell(plan, cycle, sampled, forecasts, ())
+            return
+        by_name = {each.instrument: each for each in forecasts}
+        here = tuple(situation(each, by_name.get(each.instrument)) for each in sampled.readings if each.values)
+        self.call(
+            self._memory.recall, plan.name, self.now, here,
+            returns=tuple[str, ...], then=partial(self._recalled, plan, cycle, sampled, forecasts), timeout_s=RECALL_S,
+        )  # fmt: skip
+
+    def _recalled(
+        self, plan: Plan, cycle: Cycle, sampled: Sampled, forecasts: tuple[Forecast, ...],
+        lessons: tuple[str, ...] | Failure,
+    ) -> None:  # fmt: skip
+        lost = isinstance(lessons, Failure)
+        if lost and not self._forgetful:
+            self._say("warning", f"the memory does not answer ({lessons.text or lessons.kind}): no lessons", plan)
+        self._forgetful = lost
+        self._tell(plan, cycle, sampled, forecasts, () if lost else lessons)
+
+    def _tell(
+        self, plan: Plan, cycle: Cycle, sampled: Sampled, forecasts: tuple[Forecast, ...], lessons: tuple[str, ...]
+    ) -> None:
         portfolio = self._portfolios.get(plan.account)
         if portfolio is None:  # who does not know what is held would buy it again
             self._give_up(plan, f"nothing is known of account {plan.account}")
             return
-        told = [each for each in sampled.readings if each.instrument in outlooks]
-        forecasts = tuple(self._forecast(plan, each, outlooks[each.instrument], model) for each in told)
         self.emit(
             Briefing(
                 plan=plan.name,
@@ -131,6 +159,7 @@ class Forecaster(Actor):
                 equity=portfolio.equity,
                 deadline_ns=cycle.deadline_ns,
                 why=cycle.why,
+                lessons=lessons,
                 news=notes(self._news, cycle.instruments, self.now, self._news_age_ns),
             )
         )

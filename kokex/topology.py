@@ -61,7 +61,7 @@ from kokex.messages import (
     Sample,
     Trained,
 )
-from kokex.ports import Chance, Console, Control, Llm, News, Store, Venue
+from kokex.ports import Chance, Console, Control, Llm, Memory, News, Store, Venue
 from kokex.ports import Forecaster as Model
 from kokex.ports import Training as ModelTraining
 from kokex.ports.chat import Chat, Pictures, Records
@@ -157,6 +157,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     model: Model | None = None  # that forecasts; None: the statistical baseline
     llm: Llm | None = None  # None: no model is asked
     wording: Wording | None = None  # the texts of its prompts
+    memory: Memory | None = None  # None: nothing is recalled
     training: ModelTraining | None = None  # None: no model is trained
     source: Source | None = None
     news: News | None = None  # feeds; None: nobody reads them
@@ -238,7 +239,7 @@ def build(
 
     def forecaster(_: str) -> Forecaster:
         news_age_ns = round(config.news.max_age_h * 3600e9) if config.news.feeds else 0
-        return Forecaster(plans, ports.chance, store, ports.model, news_age_ns=news_age_ns)
+        return Forecaster(plans, ports.chance, store, ports.model, memory=ports.memory, news_age_ns=news_age_ns)
 
     def control(_: str) -> Controller:
         return Controller(plans, known, ports.control, system.status, store, ports.records, ports.pictures)

@@ -32,7 +32,7 @@ from kokex.cli.market import Ending, Tape, instruments_of, open_exchange, open_m
 from kokex.cli.narrator import Narrator
 from kokex.cli.options import control_socket, database, invocation
 from kokex.cli.output import Mistake
-from kokex.cli.outside import feeds, kronos
+from kokex.cli.outside import feeds, kronos, memory
 from kokex.cli.people import People, people_of
 from kokex.cli.thinking import providers, wording
 from kokex.config import Config, Plan
@@ -256,6 +256,7 @@ async def _trade(job: Job, store: LiveStore, people: People, console: LineConsol
                 chat=people.chat,
                 records=people.records,
                 pictures=people.pictures,
+                memory=memory(config),
                 source=source,
                 save_market=save,
                 training=TrainingProcess(config) if config.training.enabled else None,

@@ -1,9 +1,11 @@
-"""What the daemon opens only where it is configured, each with libraries of its own: feeds of news, Kronos."""
+"""What the daemon opens besides market, venue and models: feeds of news, Kronos, the memory."""
 
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 from kokex.adapters.host.kronos import KronosModel
+from kokex.adapters.sqlite.memory import SqliteMemory
+from kokex.brain.memory import Costs
 from kokex.config import Config, Plan
 from kokex.kronos.client import Worker
 from kokex.ports import News
@@ -33,3 +35,9 @@ def kronos(config: Config, plans: Sequence[Plan]) -> Generator[KronosModel | Non
         yield KronosModel(worker)
     finally:
         worker.end()
+
+
+def memory(config: Config) -> SqliteMemory:
+    """Of decisions and what became of them; opened when it is asked."""
+    costs = Costs(fee_bp=float(config.paper.taker_fee) * 10_000, slippage_bp=config.paper.slippage_bp)
+    return SqliteMemory(config.store.path, costs)

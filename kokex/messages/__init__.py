@@ -24,6 +24,7 @@ from kokex.messages.llm import (
     Turn,
 )
 from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, NewsItem, Quote
+from kokex.messages.memory import Episode, Lesson, Situation
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
 from kokex.messages.people import Alert, Answer, Button, Command, Lifecycle, Notice, Span, Words
 from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Readings, Sample, Trained
@@ -99,12 +100,14 @@ __all__ = [
     "Cycle",
     "Decision",
     "Edge",
+    "Episode",
     "Fault",
     "Fill",
     "Forecast",
     "ForecastStep",
     "Funding",
     "Instrument",
+    "Lesson",
     "Lifecycle",
     "Link",
     "LlmCall",
@@ -136,6 +139,7 @@ __all__ = [
     "Shape",
     "Side",
     "Signal",
+    "Situation",
     "Span",
     "Tool",
     "ToolCall",

@@ -27,6 +27,7 @@ from kokex.messages import (
     Position,
     Prompt,
     Sent,
+    Situation,
 )
 from kokex.ports.chat import Letter, Posted
 
@@ -357,6 +358,17 @@ class Llm(Protocol):
 
     async def send(self, provider: str, prompt: Prompt, timeout_s: float) -> Sent:
         """Exactly one HTTP request. Never raises: what goes wrong is a Fault."""
+        ...
+
+
+class Memory(Protocol):
+    """What became of earlier decisions."""
+
+    async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> tuple[str, ...]:
+        """Lines for a prompt: lessons, and episodes like these situations; only what had matured by `at_ns`.
+
+        Raises StoreError.
+        """
         ...
 
 

@@ -24,7 +24,7 @@ from kokex.config import Config
 from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
 from kokex.messages import AnyMessage, LlmCall, Message
-from kokex.ports import Forecaster, Input, Llm, News, Store, Training, Venue
+from kokex.ports import Forecaster, Input, Llm, Memory, News, Store, Training, Venue
 from kokex.ports.chat import Chat, Pictures, Records
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 
@@ -274,6 +274,7 @@ def _system(session: queries.Session, store: DirectStore, end: int) -> System:
             wording=wording_of(config),
             model=cast(Forecaster, Absent()),
             news=cast(News, Absent()),
+            memory=cast(Memory, Absent()),
             control=Absent(),
             training=cast(Training, Absent()) if config.training.enabled else None,
             chat=cast(Chat, Absent()),
