@@ -96,12 +96,13 @@ def matured(at_ns: int, *, plan: str | None = None, last: int = -1) -> Query[lis
     return Query(sql, (at_ns, plan, plan, last), lambda rows: _episodes(rows[::-1]))
 
 
-def alike(at_ns: int, plan: str, words: list[str], last: int) -> Query[list[int]]:
-    """Ids of such episodes by how well the words of their situation match, the best first."""
+def alike(at_ns: int, plan: str, words: list[str], since: int, most: int) -> Query[list[int]]:
+    """Ids of such episodes, from id `since` on, by how well the words of their situation match, the best first."""
     sql = f"""SELECT e.id FROM episode_words w JOIN episodes e ON e.id = w.rowid
-        WHERE episode_words MATCH ? AND {_KNOWN} AND e.plan = ? ORDER BY bm25(episode_words), e.id DESC LIMIT ?"""
+        WHERE episode_words MATCH ? AND w.rowid >= ? AND {_KNOWN} AND e.plan = ?
+        ORDER BY bm25(episode_words), e.id DESC LIMIT ?"""
     wanted = f"situation : ({' OR '.join(quoted(word) for word in words)})"
-    return Query(sql, (wanted, at_ns, plan, last), lambda rows: [number for (number,) in rows])
+    return Query(sql, (wanted, since, at_ns, plan, most), lambda rows: [number for (number,) in rows])
 
 
 def newest(

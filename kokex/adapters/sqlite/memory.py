@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 
 import msgspec
-from msgspec.structs import replace
 
 from kokex.adapters.sqlite import episodes
 from kokex.adapters.sqlite.errors import explain
@@ -28,7 +27,7 @@ from kokex.ports import StoreError
 T = TypeVar("T")
 
 EVERY_NS = 600_000_000_000  # between gatherings of the daemon
-AT_ONCE = 500  # decisions taken in by one gathering of the daemon
+AT_ONCE = 500  # decisions or episodes in one transaction: the daemon cannot write meanwhile
 POOL = 500  # newest episodes among which like ones are looked for
 FOUND = 50  # by words
 LATE_NS = 86_400_000_000_000  # candles that have not come a day after the horizon will not
@@ -55,20 +54,24 @@ class SqliteMemory:
         with self._opened() as connection:
             if at_ns - self._gathered_ns >= EVERY_NS:
                 self._gathered_ns = at_ns
-                with _transaction(connection):
-                    _take(connection, AT_ONCE)
-                    _settle(connection, self._costs)
+                _take(connection)
+                _settle(connection, self._costs)
             lessons = _ask(connection, episodes.lessons(at_ns, plan=plan))
             about = [each.text for each in lessons if episodes.taught(each, situations)]
             pool = _ask(connection, episodes.matured(at_ns, plan=plan, last=POOL))
-            found = [_ask(connection, episodes.alike(at_ns, plan, rules.words(each), FOUND)) for each in situations]
+            if not pool:
+                return tuple(about[: rules.MOST_LESSONS])
+            since = pool[0].id
+            found = [
+                _ask(connection, episodes.alike(at_ns, plan, rules.words(each), since, FOUND)) for each in situations
+            ]
         like = rules.recall(situations, pool, found)
         return (*about[: rules.MOST_LESSONS], *(rules.told(each) for each in like))
 
     def gather(self) -> None:
         """Takes in every decision on record, and the outcome of those that have matured. Raises StoreError."""
-        with self._opened() as connection, _transaction(connection):
-            while _take(connection, AT_ONCE):
+        with self._opened() as connection:
+            while _take(connection):
                 pass
             _settle(connection, self._costs)
 
@@ -78,11 +81,12 @@ class SqliteMemory:
         Raises StoreError.
         """
         self.gather()
-        with self._opened() as connection, _transaction(connection):
+        with self._opened() as connection:
             at_ns = _ask(connection, episodes.newest_ns())
             lessons = rules.reflect(_ask(connection, episodes.matured(at_ns)), at_ns)
-            connection.execute("UPDATE lessons SET expires_ns = ? WHERE expires_ns > ?", (at_ns, at_ns))
-            connection.executemany(episodes.INSERT_LESSON, [episodes.lesson_params(each) for each in lessons])
+            with _transaction(connection):
+                connection.execute("UPDATE lessons SET expires_ns = ? WHERE expires_ns > ?", (at_ns, at_ns))
+                connection.executemany(episodes.INSERT_LESSON, [episodes.lesson_params(each) for each in lessons])
             return lessons
 
     @contextmanager
@@ -120,16 +124,17 @@ _DECISIONS = """SELECT id, at, plan, account, instrument, act, conviction, horiz
 _REMEMBER = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
-def _take(connection: sqlite3.Connection, most: int) -> int:
-    """New decisions that change something become episodes; how many decisions were looked at."""
-    rows = connection.execute(_DECISIONS, (MARK, most)).fetchall()
-    for row in rows:
-        *told, reasons, by, cause = row
-        _, _, _, _, _, act, _, horizon_s, price, _ = told
-        if act != "hold" and horizon_s > 0 and price > 0 and (briefing := _briefing(connection, cause)):
-            _take_one(connection, told, reasons, by, briefing)
-    if rows:
-        connection.execute(_REMEMBER, (MARK, str(rows[-1][0])))
+def _take(connection: sqlite3.Connection) -> int:
+    """The next decisions that change something become episodes; how many decisions were looked at."""
+    with _transaction(connection):
+        rows = connection.execute(_DECISIONS, (MARK, AT_ONCE)).fetchall()
+        for row in rows:
+            *told, reasons, by, cause = row
+            _, _, _, _, _, act, _, horizon_s, price, _ = told
+            if act != "hold" and horizon_s > 0 and price > 0 and (briefing := _briefing(connection, cause)):
+                _take_one(connection, told, reasons, by, briefing)
+        if rows:
+            connection.execute(_REMEMBER, (MARK, str(rows[-1][0])))
     return len(rows)
 
 
@@ -166,19 +171,25 @@ def _briefing(connection: sqlite3.Connection, cause: int) -> Briefing | None:
 
 
 def _settle(connection: sqlite3.Connection, costs: rules.Costs) -> None:
+    """Writes the outcomes of episodes whose horizon has ended."""
     now_ns = _ask(connection, episodes.newest_ns())
-    for each in _ask(connection, episodes.due(now_ns)):
-        span_ns, last_ns = _market(connection, each.instrument)
-        if last_ns + span_ns < each.matures_ns <= now_ns < each.matures_ns + LATE_NS:
-            continue  # its last candle is still to come
-        verdict, filled = _verdict(connection, each.id), _fill_price(connection, each.id)
-        end = _exit_price(connection, each, span_ns)
-        came = None
-        if end is not None:
-            cost_bp = costs.of(each.act, filled=filled is not None)
-            came = rules.outcome_bp(each.direction, filled or each.price, end, cost_bp)
-        done = replace(each, settled=True, verdict=verdict, fill_price=filled, outcome_bp=came)
-        connection.execute(episodes.SETTLE, (done.verdict, done.fill_price, done.outcome_bp, done.id))
+    due = _ask(connection, episodes.due(now_ns))
+    for first in range(0, len(due), AT_ONCE):
+        with _transaction(connection):
+            for each in due[first : first + AT_ONCE]:
+                _settle_one(connection, each, now_ns, costs)
+
+
+def _settle_one(connection: sqlite3.Connection, of: Episode, now_ns: int, costs: rules.Costs) -> None:
+    span_ns, last_ns = _market(connection, of.instrument)
+    if last_ns + span_ns < of.matures_ns and now_ns < of.matures_ns + LATE_NS:
+        return  # its last candle is still to come
+    filled = _fill_price(connection, of.id)
+    end, came = _exit_price(connection, of, span_ns), None
+    if end is not None:
+        cost_bp = costs.of(of.act, filled=filled is not None)
+        came = rules.outcome_bp(of.direction, filled or of.price, end, cost_bp)
+    connection.execute(episodes.SETTLE, (_verdict(connection, of.id), filled, came, of.id))
 
 
 def _market(connection: sqlite3.Connection, instrument: str) -> tuple[int, int]:
