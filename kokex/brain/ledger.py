@@ -77,6 +77,14 @@ class Attempt(Struct):
             return elapsed(self.ended, now)
         return elapsed(self.begun, now) - self.within_ns
 
+    def dated_ns(self, now: Moment) -> int:
+        """When it can last have arrived, by the system clock: that of then or, if that is later, of now.
+
+        It may have been set there and back, or by less than shows.
+        """
+        last = self.last
+        return max(last.wall_ns, now.wall_ns - self.age_ns(now)) if last.boot == now.boot else last.wall_ns
+
     @property
     def last(self) -> Moment:
         if self.ended is not None:
@@ -236,7 +244,7 @@ def _same_day(attempt: Attempt, now: Moment, zone: ZoneInfo, *, trusted: bool) -
         return False
     if not trusted or attempt.last.wall_ns > now.wall_ns + STEP_NS:
         return True
-    return _date(attempt.last.wall_ns, zone).date() >= _date(now.wall_ns, zone).date()
+    return _date(attempt.dated_ns(now), zone).date() >= _date(now.wall_ns, zone).date()
 
 
 def _same_month(attempt: Attempt, now: Moment, *, trusted: bool) -> bool:
@@ -244,7 +252,7 @@ def _same_month(attempt: Attempt, now: Moment, *, trusted: bool) -> bool:
         return False
     if not trusted or attempt.last.wall_ns > now.wall_ns + STEP_NS:
         return True
-    was, date = _date(attempt.last.wall_ns, ZoneInfo("UTC")), _date(now.wall_ns, ZoneInfo("UTC"))
+    was, date = _date(attempt.dated_ns(now), ZoneInfo("UTC")), _date(now.wall_ns, ZoneInfo("UTC"))
     return (was.year, was.month) >= (date.year, date.month)
 
 

@@ -1,6 +1,6 @@
 """How a command reaches the daemon or, without one, its database."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -62,16 +62,26 @@ def marked(book: Portfolio, config: Config) -> Portfolio:
             each.instrument: reader.ask(queries.candles(each.instrument, config.market.span_ns, 1))
             for each in book.positions
         }
+        listed = reader.ask(queries.listed())
     held = tuple(
         mark(each, exact(closes[each.instrument][0].close)) if closes[each.instrument] else each
         for each in book.positions
     )
-    worth = equity(book.cash, held, {each.instrument: instrument(each.instrument) for each in held})
+    worth = equity(book.cash, held, {each.instrument: instrument(each.instrument, listed) for each in held})
     return replace(book, positions=held, equity=worth)
 
 
-def instrument(symbol: str) -> Instrument:
-    """What is known of a symbol without asking a venue: that of the table, else that of a file."""
+def instruments(config: Config) -> Callable[[str], Instrument]:
+    """What is known of a symbol without asking a venue. Raises ClickException."""
+    with reading(config) as reader:
+        listed = reader.ask(queries.listed())
+    return lambda symbol: instrument(symbol, listed)
+
+
+def instrument(symbol: str, listed: Mapping[str, Instrument]) -> Instrument:
+    """That of an exchange's listing on record, else that of the table, else that of a file."""
+    if symbol in listed:
+        return listed[symbol]
     try:
         return parse_symbol(symbol)
     except UnknownInstrument:

@@ -57,7 +57,7 @@ def story(reader: Reader, asked: str, path: Path) -> tuple[str, OrderRecord | No
     client_id, chain = _chain(reader, asked, path)
     record = reader.ask(queries.order(client_id)) if client_id else None
     config = _config(reader, chain)
-    told = steps(chain, _limits(config, chain), _looked_at(reader, config, chain))
+    told = steps(chain, _limits(config, chain), _looked_at(reader, config, chain), reader.ask(queries.listed()))
     return _headline(record) if record else f"Decision {asked}: no order came of it.", record, told, chain
 
 

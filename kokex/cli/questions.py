@@ -1,6 +1,6 @@
 """`kokex status`, `balance`, `positions`, `orders`, `trades`: how things stand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,13 @@ import click
 import msgspec
 
 from kokex.adapters.sqlite import queries
-from kokex.cli.asking import attempt, command, instrument, marked, reading
+from kokex.cli.asking import attempt, command, instruments, marked, reading
 from kokex.cli.options import ACCOUNT, CONFIG, DATABASE, JSON, configured, control_socket
 from kokex.cli.output import emit_json, show
 from kokex.config import Config
 from kokex.market.instruments import quantity
 from kokex.market.positions import average_price, unrealised
-from kokex.messages import Fill, Portfolio
+from kokex.messages import Fill, Instrument, Portfolio
 from kokex.present import tables
 from kokex.present.words import clock
 
@@ -85,18 +85,19 @@ def positions(account: str | None, config_file: Path | None, db: Path | None, as
     """
     config = configured(config_file, db)
     books, source = _books(config, account)
+    known = instruments(config)
     if as_json:
-        emit_json({"source": source, "positions": [row for book in books for row in _rows(book)]})
+        emit_json({"source": source, "positions": [row for book in books for row in _rows(book, known)]})
     else:
         symbols = {each.instrument for book in books for each in book.positions}
-        show(tables.positions(books, {symbol: instrument(symbol) for symbol in symbols}))
+        show(tables.positions(books, {symbol: known(symbol) for symbol in symbols}))
 
 
-def _rows(book: Portfolio) -> list[dict[str, Any]]:
+def _rows(book: Portfolio, known: Callable[[str], Instrument]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for each in book.positions:
         if each.size:
-            of = instrument(each.instrument)
+            of = known(each.instrument)
             rows.append(
                 {
                     "account": book.account,
@@ -205,4 +206,4 @@ def _books(config: Config, account: str | None) -> tuple[tuple[Portfolio, ...], 
 
 
 def _currency(config: Config) -> str:
-    return instrument(config.market.symbols[0]).quote
+    return instruments(config)(config.market.symbols[0]).quote

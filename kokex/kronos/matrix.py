@@ -55,21 +55,6 @@ class Packed:
         return _linear_binary(x, to, self.weight, self.bias, "add")
 
 
-class Halved:
-    """oneDNN in bfloat16: half the bytes, and on processors that multiply it natively several times the speed."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        self.weight = _reordered(weight.bfloat16())
-        self.bias = bias
-
-    def __call__(self, x: Tensor) -> Tensor:
-        y = _linear(x.bfloat16(), self.weight, None, "none", [], "").float()
-        return y if self.bias is None else y.add_(self.bias)
-
-    def added(self, x: Tensor, to: Tensor) -> Tensor:
-        return to.add_(self(x))
-
-
 def matrix(weight: Tensor, bias: Tensor | None = None) -> Matrix:
     return _EXACT(weight, bias)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -56,10 +57,16 @@ class Step(Struct, frozen=True):
     what: str
 
 
-def steps(chain: Sequence[Message], limits: Mapping[str, float], looked_at: Sequence[Candle] = ()) -> list[Step]:
+def steps(
+    chain: Sequence[Message],
+    limits: Mapping[str, float],
+    looked_at: Sequence[Candle] = (),
+    listed: Mapping[str, Instrument] = MappingProxyType({}),
+) -> list[Step]:
     """The chain (by id, as the store gives it) from its end to its beginning.
 
     `limits`: those of [risk] at the time. `looked_at`: the candles that were the last at a decision no edge led to.
+    `listed`: instruments as an exchange listed them.
     """
     decision = next((each for each in reversed(chain) if isinstance(each, Decision)), None)
     briefing = next((each for each in reversed(chain) if isinstance(each, Briefing)), None)
@@ -71,7 +78,9 @@ def steps(chain: Sequence[Message], limits: Mapping[str, float], looked_at: Sequ
             case OrderUpdate():
                 told.append(Step("order", message.at, message.id, _update(message)))
             case Approved():
-                told.append(Step("verdict", message.at, message.id, "; ".join(_approved(message, decision, briefing))))
+                told.append(
+                    Step("verdict", message.at, message.id, "; ".join(_approved(message, decision, briefing, listed)))
+                )
                 if message.order is not None and not message.order.reduce_only and limits:
                     told.append(Step("limits", message.at, message.id, _limits(limits)))
             case Refused():
@@ -113,14 +122,16 @@ def _update(update: OrderUpdate) -> str:
     return f"{update.state}{why}"
 
 
-def _approved(verdict: Approved, decision: Decision | None, briefing: Briefing | None) -> Iterator[str]:
+def _approved(
+    verdict: Approved, decision: Decision | None, briefing: Briefing | None, listed: Mapping[str, Instrument]
+) -> Iterator[str]:
     order = verdict.order
     if order is None:
         yield f"approved: {verdict.note or 'nothing to do'}"
         return
     yield f"approved: {order.side} {price(order.size)} {order.instrument} {terms(order)}"
     if decision is not None:
-        instrument = _instrument(order.instrument)
+        instrument = listed.get(order.instrument) or _instrument(order.instrument)
         at = order.price or Decimal(repr(decision.price))
         equity = briefing.equity if briefing is not None else Decimal(0)
         yield f"worth {_share(notional(instrument, order.size, at), equity)}"

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kokex.brain.ledger import HOUR, MINUTE, SECOND, UNTIL_RESET_S, Budget, Ledger, Quota, pause_s
@@ -110,6 +110,18 @@ budgets = st.builds(
 )  # fmt: skip
 
 
+# A clock that is set back and put right again: by its own time the requests between were of the day before.
+@example(
+    Quota(rpd=2),
+    Budget(),
+    [
+        ("step", -HOUR),
+        ("ask", "scheduled", "answered", 0, CENT),
+        ("burst", 2, "answered", CENT),
+        ("step", HOUR),
+        ("ask", "scheduled", "answered", 0, CENT),
+    ],
+)
 @settings(max_examples=400, deadline=None)
 @given(quotas, budgets, st.lists(asks | bursts | bursts | waits | steps | restarts, min_size=5, max_size=40))
 def test_a_provider_never_sees_a_request_too_many(quota: Quota, budget: Budget, story: list[Any]) -> None:

@@ -1,8 +1,10 @@
 """The commands that talk to a running daemon, and what they say when there is none."""
 
+import time
 from collections.abc import Generator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,16 @@ def running(place: Path) -> Generator[Daemon, None, None]:
         yield started
 
 
+def the_stop(place: Path) -> Any:
+    """The one open order, once the position's stop stands and what it replaces is gone."""
+    for _ in range(100):
+        found = kokex(place, "orders", "--json").json()["orders"]
+        if len(found) == 1:
+            return found[0]
+        time.sleep(0.1)
+    raise AssertionError(found)
+
+
 @pytest.mark.usefixtures("running")
 def test_bought_and_closed_again(place: Path) -> None:
     bought = kokex(place, "buy", BTC, "0.5", "--yes")
@@ -39,7 +51,7 @@ def test_bought_and_closed_again(place: Path) -> None:
     assert "filled 0.5 at" in bought.out
     (position,) = kokex(place, "positions", "--json").json()["positions"]
     assert (position["instrument"], Decimal(position["size"])) == (BTC, Decimal("0.5"))
-    (stop,) = kokex(place, "orders", "--json").json()["orders"]
+    stop = the_stop(place)
     assert (stop["kind"], stop["side"], stop["reduce_only"]) == ("stop", "sell", True)
     assert Decimal(stop["size"]) == Decimal("0.5")
 

@@ -14,6 +14,7 @@ from kokex.messages import (
     Approved,
     Candle,
     Fill,
+    Instrument,
     Message,
     NewsItem,
     Order,
@@ -198,6 +199,21 @@ def sessions() -> Query[list[Session]]:
             Session(id=number, started_ns=started, mode=mode, version=version, config=config)
             for number, started, mode, version, config in rows
         ],
+    )
+
+
+class _Listing(Struct, frozen=True):
+    listing: tuple[Instrument, ...] = ()
+
+
+def listed() -> Query[dict[str, Instrument]]:
+    """The instruments as an exchange listed them, by symbol, the newest word on each; empty where none did."""
+    return Query(
+        "SELECT config FROM sessions ORDER BY id",
+        (),
+        lambda rows: {
+            each.symbol: each for (body,) in rows for each in msgspec.json.decode(body, type=_Listing).listing
+        },
     )
 
 
