@@ -78,12 +78,15 @@ class Attempt(Struct):
         return elapsed(self.begun, now) - self.within_ns
 
     def dated_ns(self, now: Moment) -> int:
-        """When it can last have arrived, by the system clock: that of then or, if that is later, of now.
+        """When it can last have arrived, by the system clock.
 
-        It may have been set there and back, or by less than shows.
+        Within a boot by that of then or, if that is later, of now, and by as much later as a step may be and not show:
+        it may have been set there and back.
         """
-        last = self.last
-        return max(last.wall_ns, now.wall_ns - self.age_ns(now)) if last.boot == now.boot else last.wall_ns
+        last, age_ns = self.last, self.age_ns(now)
+        if last.boot != now.boot:
+            return last.wall_ns
+        return max(last.wall_ns, now.wall_ns - age_ns) + STEP_NS + max(0, age_ns) // SLEW
 
     @property
     def last(self) -> Moment:
