@@ -1,7 +1,7 @@
 """Numbers and instants as people read them. No exponents, no noise digits, always the unit."""
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
 
 NOTHING = "n/a"
@@ -21,7 +21,8 @@ def money(amount: Decimal, currency: str, *, signed: bool = False) -> str:
         amount = Decimal(0)
     elif abs(amount) < Decimal(5).scaleb(-places - 1):
         places = 1 - amount.adjusted()
-    return f"{amount:{'+' if signed and amount else ''},.{places}f} {currency}".rstrip()
+    shown = amount.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)  # whatever a library made of the context
+    return f"{shown:{'+' if signed and amount else ''},.{places}f} {currency}".rstrip()
 
 
 def price(value: Decimal | float) -> str:

@@ -72,8 +72,9 @@ def test_ten_instruments_are_one_question_and_an_unchanged_snapshot_is_none(tmp_
     text = of["request"]["turns"][0]["text"]
     assert all(f"## {base}-USDT-SWAP" in text for base in TEN)
     assert of["tokens_at_most"] < 6000
-    (day,) = ask(tmp_path, how, "brain", "cost")["days"]
-    assert (day["calls"], day["input_tokens"]) == (len(asked), 2500 * len(asked))
+    days = ask(tmp_path, how, "brain", "cost")["days"]  # a row for each purpose: an edge may have woken it too
+    assert sum(day["calls"] for day in days) == len(asked)
+    assert sum(day["input_tokens"] for day in days) == 2500 * len(asked)
     assert ask(tmp_path, how, "replay")["same"]
     record = (tmp_path / "data" / "kokex.db").read_bytes()
     assert b"sk-loopback" not in record

@@ -35,6 +35,7 @@ def running(place: Path) -> Generator[Daemon, None, None]:
 
 def the_stop(place: Path) -> Any:
     """The one open order, once the position's stop stands and what it replaces is gone."""
+    found: list[Any] = []
     for _ in range(100):
         found = kokex(place, "orders", "--json").json()["orders"]
         if len(found) == 1:
