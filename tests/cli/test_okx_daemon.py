@@ -101,6 +101,19 @@ async def audit(path: Path, server: Running) -> list[Alert]:
     return [each for each in told if isinstance(each, Alert)]
 
 
+def calm(place: Path, server: Running) -> list[Alert]:
+    """The audit after a run without entries. The exchange goes on: what comes after the run, the next one books."""
+    for last in (False, False, True):
+        with daemon(place, "--for", "7s", settings=settings(server) | {"KOKEX__BRAIN__MIN_CONVICTION": "5"}) as running:
+            assert running.finish() == 0, running.lines[-5:]
+        try:
+            return asyncio.run(audit(place / "data" / "kokex.db", server))
+        except AssertionError:
+            if last:
+                raise
+    raise AssertionError
+
+
 def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) -> None:
     with exchange("--faults", "--no-limits", "--funding-every", "15s", "--seed", "3") as server:
         with daemon(tmp_path, settings=settings(server)) as running:
@@ -115,11 +128,7 @@ def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) 
             trade_until_struck(running, server)
             running.wait_for("price")  # ten seconds at most, in which all comes to rest
             assert running.end() == 0, running.lines[-5:]
-        with daemon(
-            tmp_path, "--for", "7s", settings=settings(server) | {"KOKEX__BRAIN__MIN_CONVICTION": "5"}
-        ) as running:
-            assert running.finish() == 0, running.lines[-5:]
-        alerts = asyncio.run(audit(tmp_path / "data" / "kokex.db", server))
+        alerts = calm(tmp_path, server)
     assert any("private stream is down" in each.text for each in alerts)
 
 
