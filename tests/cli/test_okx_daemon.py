@@ -18,7 +18,7 @@ from kokex.adapters.okx.sign import Credentials
 from kokex.adapters.okx.wire import number
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader, integrity
-from kokex.messages import SETTLED, Alert, Fill, Funding
+from kokex.messages import SETTLED, Fill, Funding
 from tests.adapters.okx.exchange.servers import Running, exchange
 from tests.cli.daemons import Daemon, daemon, kokex
 
@@ -63,13 +63,13 @@ def trade_until_struck(running: Daemon, server: Running) -> None:
     raise AssertionError(running.lines[-5:])
 
 
-async def audit(path: Path, server: Running) -> list[Alert]:
-    """The record against the account at the exchange, to the last digit; the alerts on record."""
+async def audit(path: Path, server: Running) -> None:
+    """The record against the account at the exchange, to the last digit."""
     assert integrity(path) == []
     with Reader(path) as reader:
         portfolio = reader.ask(queries.portfolio("main"))
         orders = reader.ask(queries.orders(last=1_000_000))
-        told = reader.ask(queries.journal(kinds=("Fill", "Funding", "Alert")))
+        told = reader.ask(queries.journal(kinds=("Fill", "Funding")))
     fills = [each for each in told if isinstance(each, Fill)]
     assert portfolio
     hosts = Hosts(rest=server.rest, sockets="", demo=True)
@@ -98,20 +98,19 @@ async def audit(path: Path, server: Running) -> list[Alert]:
     assert portfolio.cash == money["USDT"]
     held = {each.instrument: each.size for each in portfolio.positions if each.size}
     assert held == {symbol: size for symbol, size in positions.items() if size}
-    return [each for each in told if isinstance(each, Alert)]
 
 
-def calm(place: Path, server: Running) -> list[Alert]:
+def calm(place: Path, server: Running) -> None:
     """The audit after a run without entries. The exchange goes on: what comes after the run, the next one books."""
     for last in (False, False, True):
         with daemon(place, "--for", "7s", settings=settings(server) | {"KOKEX__BRAIN__MIN_CONVICTION": "5"}) as running:
             assert running.finish() == 0, running.lines[-5:]
         try:
-            return asyncio.run(audit(place / "data" / "kokex.db", server))
+            asyncio.run(audit(place / "data" / "kokex.db", server))
+            return
         except AssertionError:
             if last:
                 raise
-    raise AssertionError
 
 
 def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) -> None:
@@ -128,8 +127,7 @@ def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) 
             trade_until_struck(running, server)
             running.wait_for("price")  # ten seconds at most, in which all comes to rest
             assert running.end() == 0, running.lines[-5:]
-        alerts = calm(tmp_path, server)
-    assert any("private stream is down" in each.text for each in alerts)
+        calm(tmp_path, server)
 
 
 def test_what_is_not_fit_is_refused_with_its_remedy(tmp_path: Path) -> None:
