@@ -77,7 +77,6 @@ class OrderExecutor(Actor):
         self.work: dict[str, Work] = {}
         self.ready = False  # everything unsettled is resolved
         self._bugs = bugs
-        self._up = True
         self._queue: list[Approved] = []  # what came before that
         self._given_up: frozenset[int] = frozenset()  # approvals that the start found unsent, and ended
         self._since_ns = 0  # older ones were taken up, or ended then
@@ -128,11 +127,8 @@ class OrderExecutor(Actor):
                 work.trades.add(fill.trade_id)
                 work.filled = add(work.filled, fill.size)
         self.protection.adopt(state.held, state.entries, state.unsettled)
-        self._up = state.up
-        if not state.up:
-            self.emit(Link(account=self.account, edge="venue", up=False, reason="down since before the start"))
         self.watch("indicator")
-        self.reconciling.start(state.held, state.funded, state.since_ns)
+        self.reconciling.start(state.held, state.funded, state.since_ns, up=state.up)
 
     def become_ready(self) -> None:
         self.ready = True
@@ -343,20 +339,7 @@ class OrderExecutor(Actor):
         self.reconciling.fund(funding)
 
     def on_link(self, link: Link) -> None:
-        """The private stream went or came. After a gap, what was missed is asked for."""
-        if link.up == self._up:
-            return
-        self._up = link.up
-        self.tell_link(up=link.up, reason=link.reason)
-        if link.up:
-            self.say("info", "venue", "the venue's private stream is back")
-            self.reconciling.catch_up()
-        else:
-            self.say("warning", "venue", f"the venue's private stream is down: exits only ({link.reason})")
-
-    def tell_link(self, *, up: bool, reason: str = "") -> None:
-        up = up and self._up and not self.reconciling.halted
-        self.emit(Link(account=self.account, edge="venue", up=up, reason=reason))
+        self.reconciling.link(up=link.up, reason=link.reason)
 
     def on_mark(self, mark: Mark) -> None:
         if mark.owner == "executor":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, final
 from kokex.kernel.cell import Failure
 from kokex.market.money import add
 from kokex.market.positions import change
-from kokex.messages import Fill, Funding, Portfolio
+from kokex.messages import Fill, Funding, Link, Portfolio
 from kokex.ports import FillReport, FundingReport, OrderReport, VenueState
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ LONGEST_WAIT_S = 300.0  # between two comparisons of positions that differ
 BEHIND_S = 1.0  # the venue's list of trades is behind what it said of an order: look again,
 FURTHER_NS = 3_600_000_000_000  # and further back
 LOOK_BACK_NS = 60_000_000_000  # trades are asked for from a minute before what is known
+LINK_S = 15.0  # within which the private stream stands after a start; that it does not is told then
 FUNDED_NS = 86_400_000_000_000  # funding is asked for from a day before the last sign of life
 
 
@@ -32,6 +33,8 @@ class Reconciling:
     def __init__(self, executor: "OrderExecutor", sweep_s: float) -> None:
         self._executor = executor
         self._sweep_s = sweep_s
+        self._up = True  # the venue's private stream
+        self._outage = False  # people know that it is down
         self._armed = False  # a sweep will come
         self._stirred = False  # something happened since the last one
         self._fetching = False
@@ -47,12 +50,18 @@ class Reconciling:
     def funded_since(self, last: Portfolio | None) -> int:
         return last.at - FUNDED_NS if last else 0
 
-    def start(self, held: Mapping[str, Mapping[str, Decimal]], funded: Sequence[str], since_ns: int) -> None:
+    def start(
+        self, held: Mapping[str, Mapping[str, Decimal]], funded: Sequence[str], since_ns: int, *, up: bool
+    ) -> None:
         for sizes in held.values():
             for instrument, size in sizes.items():
                 self._held[instrument] = add(self._held.get(instrument, ZERO), size)
         self._funded = set(funded)
         self._funded_since = since_ns
+        self._up = up
+        if not up:  # as usual: it is made once everything runs
+            self._tell_link(up=False, reason="down since before the start")
+            self._executor.later(LINK_S, self._tell_outage, "down since the start")
         self._fetch_fundings()
         if self._executor.work:
             self.fetch_trades()
@@ -60,12 +69,34 @@ class Reconciling:
             self._compare()
         self.arm()
 
-    def catch_up(self) -> None:
-        """After a gap in the stream."""
+    # ---- the private stream
+
+    def link(self, *, up: bool, reason: str) -> None:
+        """It went or came. After a gap, what was missed is asked for."""
+        if up == self._up:
+            return
+        self._up = up
+        self._tell_link(up=up, reason=reason)
+        if not up:
+            self._tell_outage(reason)
+            return
+        if self._outage:
+            self._outage = False
+            self._executor.say("info", "venue", "the venue's private stream is back")
         self._fetch_fundings()
         if self._executor.work:
             self.fetch_trades()
             self._inquire_all()
+
+    def _tell_link(self, *, up: bool, reason: str = "") -> None:
+        executor = self._executor
+        up = up and self._up and not self.halted
+        executor.emit(Link(account=executor.account, edge="venue", up=up, reason=reason))
+
+    def _tell_outage(self, reason: str) -> None:
+        if not self._up and not self._outage:
+            self._outage = True
+            self._executor.say("warning", "venue", f"the venue's private stream is down: exits only ({reason})")
 
     def _inquire_all(self) -> None:
         for client_id in self._executor.work:
@@ -222,13 +253,13 @@ class Reconciling:
         if not self.halted:
             self.halted = True
             self._executor.say("critical", "positions", f"{why}: exits only until they agree")
-            self._executor.tell_link(up=False, reason=why)
+            self._tell_link(up=False, reason=why)
 
     def _resume(self) -> None:
         if self.halted:
             self.halted = False
             self._executor.say("info", "positions", "positions agree with the venue again")
-            self._executor.tell_link(up=True)
+            self._tell_link(up=True)
 
     # ---- funding
 

@@ -6,6 +6,7 @@ The OKX adapter is imported where an account is there; the daemon on paper money
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
@@ -163,6 +164,9 @@ async def okx_accounts(
     def trouble(what: str) -> None:
         console(now(), "WARNING", "venue", what)
 
+    def connected(account: str) -> None:
+        console(now(), "INFO", "venue", f"account {account}: connected to OKX")
+
     async with AsyncExitStack() as open_ones:
         for account, credentials, standing in fit:
             rest = await open_ones.enter_async_context(private_rest(account, credentials, now))
@@ -172,7 +176,8 @@ async def okx_accounts(
                 trouble(f"account {account.name}: OKX's time is not known: {error}")
             venue = OkxVenue(rest, instruments, standing.mode, tag=f"kokex{tag}", now=now)
             venues[account.name] = venue
-            streams.append(AccountStreams(account.name, venue, rest.rest.hosts, post, now, Random(), trouble))
+            known = partial(connected, account.name)
+            streams.append(AccountStreams(account.name, venue, rest.rest.hosts, post, now, Random(), known, trouble))
 
         async def run(started: anyio.Event) -> None:
             await started.wait()

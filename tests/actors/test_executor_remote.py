@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from actors.executor import OrderExecutor
@@ -188,3 +189,32 @@ def test_an_order_that_is_over_on_record_is_cancelled_and_a_position_nobody_expl
     scene.venue.positions = ()
     scene.desk.wait(40)
     assert [each.up for each in scene.desk.take(Link)] == [True]
+
+
+def heard_of_the_stream(desk: Desk) -> list[str]:
+    return [each.text for each in desk.take(Alert) if "private stream" in each.text]
+
+
+def test_an_outage_of_the_private_stream_is_told_once_each_way_and_a_start_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Venue, "up", False)  # as at every start
+    desk = Scene().desk
+
+    def link(*, up: bool) -> None:
+        desk.tell("executor[main]", Link(account="main", edge="venue", up=up, reason="" if up else "cut"))
+
+    link(up=True)
+    desk.wait(30)
+    assert heard_of_the_stream(desk) == []
+    for _ in range(2):
+        link(up=False)
+        desk.wait(300)
+        link(up=False)
+        link(up=True)
+        assert heard_of_the_stream(desk) == [
+            "the venue's private stream is down: exits only (cut)", "the venue's private stream is back",
+        ]  # fmt: skip
+    late = Scene().desk
+    late.wait(30)  # it does not come up at all
+    assert heard_of_the_stream(late) == ["the venue's private stream is down: exits only (down since the start)"]

@@ -18,7 +18,7 @@ from kokex.adapters.okx.sign import Credentials
 from kokex.adapters.okx.wire import number
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader, integrity
-from kokex.messages import SETTLED, Fill, Funding
+from kokex.messages import SETTLED, Alert, Fill, Funding
 from tests.adapters.okx.exchange.servers import Running, exchange
 from tests.cli.daemons import Daemon, daemon, kokex
 
@@ -113,6 +113,14 @@ def calm(place: Path, server: Running) -> None:
                 raise
 
 
+def told_of_the_stream(place: Path) -> list[str]:
+    """What people heard of the venue's private stream, in order."""
+    with Reader(place / "data" / "kokex.db") as reader:
+        alerts = [each for each in reader.ask(queries.journal(kinds=("Alert",))) if isinstance(each, Alert)]
+    texts = [each.text for each in alerts if "private stream" in each.text]
+    return ["down" if "is down" in text else "back" for text in texts]
+
+
 def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) -> None:
     with exchange("--faults", "--no-limits", "--funding-every", "15s", "--seed", "3") as server:
         with daemon(tmp_path, settings=settings(server)) as running:
@@ -121,6 +129,7 @@ def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) 
             trade_until_struck(running, server)
             running.end(signal.SIGKILL)
         with daemon(tmp_path, settings=settings(server)) as running:
+            running.wait_for("venue")  # connected: what fills before that may be what the kill left behind
             wait_for_fills(running, 2)
             fault(server, kind="drop", on="/trade/order", over="rest", count=1)
             fault(server, kind="sockets", abrupt=True)
@@ -128,6 +137,7 @@ def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) 
             running.wait_for("price")  # ten seconds at most, in which all comes to rest
             assert running.end() == 0, running.lines[-5:]
         calm(tmp_path, server)
+    assert told_of_the_stream(tmp_path) == ["down", "back"]
 
 
 def test_what_is_not_fit_is_refused_with_its_remedy(tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ _changes = msgspec.json.Decoder(list[BalanceAndPosition])
 
 @final
 class AccountStreams:
-    """`run` it in a task of its own. `trouble` is told what a person may want to know."""
+    """`run` it in a task of its own. `connected` is called whenever both stand; `trouble` is told what a person may
+    want to know.
+    """
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class AccountStreams:
         post: Post,
         now: Callable[[], int],
         chance: Chance,
+        connected: Callable[[], None],
         trouble: Callable[[str], None],
     ) -> None:
         self._account = account
@@ -60,6 +63,7 @@ class AccountStreams:
         self._venue = venue
         self._post = post
         self._now = now
+        self._connected = connected
         self._trouble = trouble
         self._down = {"private", "business"}
         self._funded = anyio.Event()
@@ -89,6 +93,7 @@ class AccountStreams:
         self._down.discard(name)
         if not self._down and not self._venue.up:
             self._venue.up = True
+            self._connected()
             self._post(self._actor, Link(account=self._account, edge="venue", up=True))
 
     def lost(self, name: str, reason: str) -> None:

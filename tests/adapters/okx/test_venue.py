@@ -82,7 +82,7 @@ def at(server: Running, scenario: Callable[[Desk], Awaitable[None]], *, streams:
             venue = OkxVenue(private, instruments, AccountMode("2"), tag="kokextest", now=time.time_ns)
             desk = Desk(rest, venue)
             told: list[str] = []
-            edge = AccountStreams("main", venue, hosts, desk.post, time.time_ns, Random(1), told.append)
+            edge = AccountStreams("main", venue, hosts, desk.post, time.time_ns, Random(1), lambda: None, told.append)
             async with anyio.create_task_group() as tasks:
                 if streams:
                     tasks.start_soon(edge.run)
