@@ -116,7 +116,7 @@ class Brain(Actor):
             self._fall_back(question, why, repairing=len(prompt.turns) > len(question.composed.turns))
             return
         try:
-            answer = thinking.heard(plan, question.composed, answered.reply, answered.call, self.now)
+            answer = thinking.heard(plan, question.composed, answered, self.now)
         except Unreadable as error:
             self._tell(plan, thinking.count(None))
             if again := thinking.once_more(prompt, answered.reply, str(error)):

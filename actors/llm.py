@@ -200,7 +200,7 @@ class Caller(Actor):
         if to.name in self._silent:
             self._silent.remove(to.name)
             self._say("info", f"{to.name} answers again")
-        self._done(job, Answered(reply=reply, call=call.id, provider=to.name))
+        self._done(job, Answered(reply=reply, call=call.id, provider=to.name, shown=sent.shown))
 
     def _failed(self, job: Job, call: LlmCall, to: Endpoint, fault: Fault, ended: Moment | None, took_ms: int) -> None:
         blocked_s = pause_s(fault, self._ledger.failures(to.name))

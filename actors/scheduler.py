@@ -260,7 +260,8 @@ class Scheduler(Actor):
         if verb == "schedule" or (verb == "mode" and not kind):
             return self._schedule()
         if verb == "cycle":
-            return self._cycle_now([self._rhythms[name]] if name else list(self._rhythms.values()))
+            only = command.args.get("instruments", "")
+            return self._cycle_now([self._rhythms[name]] if name else list(self._rhythms.values()), only.split(","))
         if verb == "mode":
             if kind not in MODES:
                 return {"error": f"there is no mode {kind!r}; there are: {', '.join(MODES)}"}
@@ -289,13 +290,14 @@ class Scheduler(Actor):
         else:
             self.reply(question, {"error": f"it is so now, but a restart may not know it: {outcome.text}"})
 
-    def _cycle_now(self, rhythms: Sequence[Rhythm]) -> dict[str, Any]:
+    def _cycle_now(self, rhythms: Sequence[Rhythm], only: Sequence[str]) -> dict[str, Any]:
         obstacles = {rhythm.plan.name: self._obstacle(rhythm) for rhythm in rhythms}
         made = [rhythm for rhythm in rhythms if not obstacles[rhythm.plan.name]]
         if not made:
             return {"error": "no cycle: " + "; ".join(f"{name}: {why}" for name, why in obstacles.items())}
         for rhythm in made:
-            self._cycle(rhythm, "command", rhythm.plan.instruments)
+            chosen = tuple(each for each in rhythm.plan.instruments if each in only)
+            self._cycle(rhythm, "command", chosen or rhythm.plan.instruments)
         return {"cycles": [rhythm.plan.name for rhythm in made]}
 
     def _tell(self) -> None:

@@ -11,7 +11,7 @@ from kokex.brain.prompt import Composed, Terms, compose
 from kokex.brain.rates import Rate
 from kokex.brain.wording import Wording
 from kokex.config import Llm, Plan
-from kokex.messages import Briefing, Instrument, Prompt, Purpose, Readings, Reply, Turn
+from kokex.messages import Answered, Briefing, Instrument, Prompt, Purpose, Readings, Reply, Turn
 
 Stage = Literal["model", "last answer", "rules"]
 LONGEST_ECHO = 2_000  # characters of an unreadable answer that are shown to the model again
@@ -23,20 +23,24 @@ class Settings(Struct, frozen=True):
     config: Llm
     wording: Wording
     round_trip_bp: float
+    recorded: bool = False  # answers are recordings: of the same question there may be several
 
 
 @final
 class Answer:
     """What a model last said of some instruments, and what has become of it."""
 
-    __slots__ = ("at", "call", "composed", "items", "question", "spent")
+    __slots__ = ("at", "call", "composed", "items", "question", "shown", "spent")
 
-    def __init__(self, question: str, composed: Composed, items: list[Item | str], call: int, at: int) -> None:
+    def __init__(
+        self, question: str, composed: Composed, items: list[Item | str], call: int, at: int, shown: str
+    ) -> None:
         self.question = question
         self.composed = composed
         self.items = items
         self.call = call
         self.at = at
+        self.shown = shown  # where it was not what is composed
         self.spent: set[str] = set()  # instruments a position was opened in on its word
 
 
@@ -88,7 +92,7 @@ class Thinking:
 
     def unchanged(self, plan: Plan, composed: Composed) -> Answer | None:
         """What was answered to this very question, when it was the last one."""
-        last = self._answers.get((plan.name, tuple(composed.shown)))
+        last = None if self._settings.recorded else self._answers.get((plan.name, tuple(composed.shown)))
         return last if last and last.question == _question(composed) else None
 
     def lasting(self, plan: Plan, composed: Composed, now: int) -> Answer | None:
@@ -96,17 +100,20 @@ class Thinking:
         last = self._answers.get((plan.name, tuple(composed.shown)))
         return last if last and now - last.at <= self._settings.config.keep_plan_s * 1e9 else None
 
-    def heard(self, plan: Plan, composed: Composed, reply: Reply, call: int, now: int) -> Answer:
+    def heard(self, plan: Plan, composed: Composed, answered: Answered, now: int) -> Answer:
         """Raises Unreadable."""
+        reply = answered.reply
+        if reply is None:
+            raise Unreadable("there is none")
         if reply.stop in {"length", "refusal"}:
             raise Unreadable("it was cut off" if reply.stop == "length" else "the model refused to answer")
-        answer = Answer(_question(composed), composed, read(reply.text), call, now)
+        answer = Answer(_question(composed), composed, read(reply.text), answered.call, now, answered.shown)
         self._answers[plan.name, tuple(composed.shown)] = answer
         return answer
 
     def judge(self, plan: Plan, answer: Answer, composed: Composed) -> list[Judged]:
         """An answer held against how things stand now; an entry on its word is good for one position."""
-        judged = judge(answer.items, composed, min_conviction=plan.brain.min_conviction)
+        judged = judge(answer.items, composed, min_conviction=plan.brain.min_conviction, shown=answer.shown)
         return [
             Judged(each.symbol, "hold", each.conviction, each.horizon_s, None, (*each.reasons, SPENT), "moot")
             if each.act.startswith("open") and each.symbol in answer.spent

@@ -176,6 +176,7 @@ class Variant(Struct, frozen=True, kw_only=True):
     sweep_s: float = 30.0  # between comparisons of orders with the venue; 0: it loses nothing
     fixed_size: Decimal | None = None
     chat: bool = False  # people are told and heard in a chat
+    recorded: bool = False  # models' answers are recordings: the same question is asked again
     bugs: frozenset[str] = frozenset()
 
 
@@ -235,7 +236,8 @@ def build(
         if ports.llm is None or ports.wording is None:
             return Brain(plans, known, store)
         round_trip_bp = 2 * (float(config.paper.taker_fee) * 10_000 + config.paper.slippage_bp)
-        return Brain(plans, known, store, Thinking(Settings(config.llm, ports.wording, round_trip_bp), known))
+        settings = Settings(config.llm, ports.wording, round_trip_bp, how.recorded)
+        return Brain(plans, known, store, Thinking(settings, known))
 
     def forecaster(_: str) -> Forecaster:
         news_age_ns = round(config.news.max_age_h * 3600e9) if config.news.feeds else 0

@@ -116,8 +116,11 @@ def _read_item(raw: msgspec.Raw) -> Item | str:
     return item
 
 
-def judge(items: list[Item | str], composed: "Composed", *, min_conviction: int) -> list[Judged]:
-    """Exactly one for each instrument that was shown, in that order."""
+def judge(items: list[Item | str], composed: "Composed", *, min_conviction: int, shown: str = "") -> list[Judged]:
+    """Exactly one for each instrument of the question, in that order.
+
+    `shown`: what the model had before it, where that was another question (a recording).
+    """
     said: dict[str, Item] = {}
     twice: set[str] = set()
     for item in items:
@@ -127,21 +130,21 @@ def judge(items: list[Item | str], composed: "Composed", *, min_conviction: int)
             said.setdefault(item.symbol, item)
     bad = sum(isinstance(item, str) for item in items)
     judged: list[Judged] = []
-    for symbol, shown in composed.shown.items():
+    for symbol, of in composed.shown.items():
         item = said.get(symbol)
         if symbol in twice:
-            judged.append(_hold(shown, "bad", "the model spoke of it twice"))
+            judged.append(_hold(of, "bad", "the model spoke of it twice"))
         elif item is None:
             lost = f"{bad} of its items could not be read" if bad else "the model said nothing of it"
-            judged.append(_hold(shown, "bad" if bad else "missing", lost))
+            judged.append(_hold(of, "bad" if bad else "missing", lost))
         else:
-            judged.append(_judge(item, shown, composed.common, min_conviction))
+            judged.append(_judge(item, of, shown or f"{of.text}\n{composed.common}", min_conviction))
     return judged
 
 
-def _judge(item: Item, shown: "Shown", common: str, min_conviction: int) -> Judged:
+def _judge(item: Item, shown: "Shown", read_by_it: str, min_conviction: int) -> Judged:
     why = clean(item.why)
-    if strangers := invented(item, shown.text + "\n" + common):
+    if strangers := invented(item, read_by_it):
         quoted = ", ".join(strangers[:3])
         return _hold(shown, "mismatch", f"the model quoted {quoted}, which it was not shown", item, why)
     act = item.act

@@ -172,6 +172,6 @@ def about_its_past(model: str) -> str:
     until = f"was trained on texts up to {cutoff}" if cutoff else "was trained on texts nobody knows the end of"
     return (
         f"{model or 'a language model'} {until} and may remember how these candles went on: its decisions on them "
-        "would prove nothing. Let it decide forward, on paper money: every answer is recorded, and `kokex replay` runs "
-        "risk and execution on the record again"
+        "would prove nothing. Let it decide forward, on paper money: every answer is recorded, and "
+        "`--brain recorded --recordings DB` plays what it said when the candles were new"
     )

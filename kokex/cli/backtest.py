@@ -18,10 +18,12 @@ from msgspec.structs import asdict, replace
 from kokex import __version__
 from kokex.adapters.drawing.draw import DrawingError, draw
 from kokex.adapters.host.csv import CandleColumns, CsvError
+from kokex.adapters.host.prompts import read_wording
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import DirectStore, open_direct
 from kokex.adapters.sqlite.reader import Reader
 from kokex.brain.models import about_its_past
+from kokex.brain.wording import BadWording
 from kokex.cli.options import CONFIG, JSON, configured
 from kokex.cli.output import Mistake, progress, show
 from kokex.cli.values import Amount, Moment, Setting
@@ -36,6 +38,7 @@ from kokex.present.words import clock
 from kokex.research import metrics
 from kokex.research.equity import Closes, Curve, equity_curve
 from kokex.simulation.backtest import BATCH, Outcome, Setup, load, run, signals_only
+from kokex.simulation.recorded import RECORDED_ONLY, RecordingError, Recordings, for_nothing, read
 from strategies.spec import build
 
 ACCOUNT = PLAN = "main"
@@ -46,7 +49,10 @@ class Asked(Struct, frozen=True, kw_only=True):
     """The command line, but for where the answers go."""
 
     candles: tuple[Path, ...]
-    strategy: str
+    brain: Literal["rules", "recorded"]
+    recordings: tuple[Path, ...]
+    plan: str  # whose recordings; empty: there is but one
+    strategy: str  # of rules
     parameters: dict[str, float]
     size: Decimal | None
     fee: Decimal | None
@@ -69,15 +75,23 @@ class Asked(Struct, frozen=True, kw_only=True):
     help="Candles as CSV, plain or .gz; a file's name is the instrument. Several: several instruments.",
 )
 @click.argument("more", type=click.Path(path_type=Path), metavar="", nargs=-1)
-@click.option("--strategy", metavar="NAME", required=True, help="A file of strategies/.")
+@click.option("--strategy", metavar="NAME", default="", help="A file of strategies/.")
 @click.option("--param", type=Setting(), metavar="K=V", multiple=True, help="A parameter of it: fast=10.")
 @click.option(
     "--brain",
-    type=click.Choice(["rules", "llm"]),
+    type=click.Choice(["rules", "recorded", "llm"]),
     default="rules",
     show_default=True,
-    help="Who decides: the strategy; a language model is not asked about the past.",
+    help="Who decides: the strategy, or what a language model said at that time; none is asked about the past.",
 )
+@click.option(
+    "--recordings",
+    type=click.Path(path_type=Path),
+    metavar="DB",
+    multiple=True,
+    help="With --brain recorded: a database of `kokex run`, or its folder. Several: all of them.",
+)
+@click.option("--plan", metavar="NAME", default="", help="Whose recordings, where several plans made some.")
 @click.option("--size", type=Amount(above="0"), help="Of each entry, in base currency: no sizing, no stops.")
 @click.option("--fee", type=Amount(least="-0.01", most="0.05"), help="Maker and taker, a fraction: 0.001 is 0.1 %.")
 @click.option("--cash", type=Amount(above="0"), help="At the start, in quote currency.")
@@ -106,27 +120,33 @@ def backtest(
       kokex backtest --candles BTC-USDT.csv --strategy sma_cross --param fast=10 --param slow=30
       kokex backtest --candles ETH-BTC.csv.gz LTC-BTC.csv.gz --strategy trend --plot equity.html
       kokex backtest --candles BTC-USDT.csv --strategy sma_cross --size 0.02 --fee 0.001 --db bt.db
+      kokex backtest --candles BTC-USDT-SWAP.csv --swap --brain recorded --recordings data/kokex.db
     """
     config = configured(config_file, None)
-    if options.pop("brain") == "llm":
+    if options["brain"] == "llm":
         raise Mistake(about_its_past(config.llm.model))
     options["candles"] += more
     options["parameters"] = config.strategies.get(options["strategy"], {}) | dict(param)
     asked = Asked(**options)
     _check(asked, db, plot)
     setup, load_s = _setup(asked, config)
+    if asked.brain == "recorded":
+        setup = _recorded(asked, setup)
     with _journal(db, asked, setup) as store:
         with progress("running") as tell:
             outcome = run(setup, store, tell)
         refused, unfilled = store.ask(queries.refusals()), store.ask(queries.unfilled())
     curve, result = _result(setup, outcome)
-    notes = (*_terms(asked, setup), *_misfortunes(setup, refused, unfilled))
+    played = setup.recordings.counts() if setup.recordings else None
+    notes = (*_terms(asked, setup), *_misfortunes(setup, refused, unfilled), *_of_recordings(played))
     result = replace(result, load_s=load_s, wall_s=outcome.wall_s, cpu_s=outcome.cpu_s, notes=notes)
     currency = " or ".join(dict.fromkeys(each.quote for each in setup.instruments))
     values = asdict(result) | {
         "refused": refused,
         "unfilled": unfilled,
+        "brain": asked.brain,
         "strategy": asked.strategy,
+        "recordings": played,
         "parameters": asked.parameters,
         "instruments": [each.symbol for each in setup.instruments],
         "currency": currency,
@@ -141,7 +161,8 @@ def backtest(
         for note in notes:
             click.echo(f"- {note}")
     if plot is not None:
-        _draw(curve, plot, f"{asked.strategy} on {', '.join(values['instruments'])}", currency)
+        named = ", ".join(each.symbol for each in setup.instruments)
+        _draw(curve, plot, f"{asked.strategy or 'recorded answers'} on {named}", currency)
 
 
 # ---- before ---------------------------------------------------------------------------------
@@ -149,10 +170,7 @@ def backtest(
 
 def _check(asked: Asked, db: Path | None, plot: Path | None) -> None:
     """All that can be known to be wrong before the candles are read. Raises Mistake."""
-    try:
-        build(asked.strategy, asked.parameters)
-    except ValueError as error:
-        raise Mistake(str(error)) from None
+    _check_who_decides(asked)
     if asked.size is not None and not is_tradable(lot := from_csv("", asked.kind), asked.size):
         raise Mistake(f"--size {asked.size} must be a multiple of the lot, {lot.lot:f}")
     if asked.from_ns >= asked.to_ns:
@@ -170,6 +188,23 @@ def _check(asked: Asked, db: Path | None, plot: Path | None) -> None:
             raise Mistake(f"--plot {plot}: no such directory as {plot.parent}")
     if db is not None and db.exists():
         _check_replaceable(db)
+
+
+def _check_who_decides(asked: Asked) -> None:
+    if asked.brain == "recorded":
+        if asked.strategy:
+            raise Mistake(f"--strategy {asked.strategy} has no say where --brain recorded decides; leave one out")
+        if not asked.recordings:
+            raise Mistake("--brain recorded plays what a model once said: name its record with --recordings DB")
+        return
+    if asked.recordings or asked.plan:
+        raise Mistake("--recordings and --plan belong to --brain recorded")
+    if not asked.strategy:
+        raise Mistake("--strategy NAME is missing: who is to decide?")
+    try:
+        build(asked.strategy, asked.parameters)
+    except ValueError as error:
+        raise Mistake(str(error)) from None
 
 
 def _check_replaceable(db: Path) -> None:
@@ -205,10 +240,10 @@ def _setup(asked: Asked, config: Config) -> tuple[Setup, float]:
         instruments=tuple(each.symbol for each in instruments),
         timeframe_ns=span_ns,
         mode=config.mode,
-        brain=Brain(strategies=(asked.strategy,), min_conviction=config.brain.min_conviction),
+        brain=Brain(strategies=(asked.strategy,) if asked.strategy else (), min_conviction=config.brain.min_conviction),
         forecast=config.forecast,
         risk=config.risk,
-        parameters={asked.strategy: asked.parameters},
+        parameters={asked.strategy: asked.parameters} if asked.strategy else {},
     )  # fmt: skip
     cash = config.paper.cash if asked.cash is None else asked.cash
     account = Account(name=ACCOUNT, cash=cash, kind="cash" if asked.kind == "spot" else "margin")
@@ -216,6 +251,27 @@ def _setup(asked: Asked, config: Config) -> tuple[Setup, float]:
         config, (signals_only(plan),), (account,), instruments, tuple(candles), _rules(asked, config),
         fixed_size=asked.size, watch=asked.size is None, seed=asked.seed,
     ), load_s  # fmt: skip
+
+
+def _recorded(asked: Asked, setup: Setup) -> Setup:
+    """The same, decided by what a model said when those candles were new. Raises Mistake."""
+    config = replace(setup.config, llm=for_nothing(setup.config.llm))
+    try:
+        wording = read_wording(config.llm.prompts)
+        made = read(asked.recordings, asked.plan, wording.version)
+    except (BadWording, RecordingError, StoreError) as error:
+        raise Mistake(str(error)) from None
+    (plan,) = setup.plans
+    brain = Brain(kind="llm", strategies=(), min_conviction=plan.brain.min_conviction)
+    plan = replace(plan, brain=brain, mode=RECORDED_ONLY)
+    recordings = Recordings(made, plan.instruments, setup.start_ns, setup.end_ns)
+    if not recordings.counts()["recordings"]:
+        spoken = ", ".join(dict.fromkeys(symbol for each in made for symbol in each.symbols))
+        raise Mistake(
+            f"the recordings, {clock(made[0].at)} to {clock(made[-1].at)} on {spoken}, and the candles, "
+            f"{clock(setup.start_ns)} to {clock(setup.end_ns)} on {', '.join(plan.instruments)}, do not meet"
+        )
+    return setup._replace(config=config, plans=(plan,), watch=True, recordings=recordings, wording=wording)
 
 
 def _check_spacing(path: Path, candles: CandleColumns, span_ns: int, first: Path) -> None:
@@ -269,6 +325,7 @@ def _journal(db: Path | None, asked: Asked, setup: Setup) -> Generator[DirectSto
 @contextmanager
 def _opened(path: Path | str, asked: Asked, setup: Setup) -> Generator[DirectStore]:
     command = asdict(asked) | {"candles": [path.name for path in asked.candles]}
+    command["recordings"] = [path.name for path in asked.recordings]
     config_json = msgspec.json.encode(asdict(setup.config) | {"backtest": command}).decode()
     try:
         store = open_direct(
@@ -308,16 +365,32 @@ def _terms(asked: Asked, setup: Setup) -> Iterator[str]:
     if asked.size is not None:
         yield f"every entry is of {asked.size:f}: sizing, stops and protections are off; limits stay"
     else:
-        yield (
-            f"sized by risk: {risk.risk_per_trade_pct:g} % of the equity is lost at the protective stop;"
-            " edges of indicators wake the brain too, so that it may enter again after a stop"
-        )
+        yield f"sized by risk: {risk.risk_per_trade_pct:g} % of the equity is lost at the protective stop"
+        if setup.recordings is None:
+            yield "edges of indicators wake the brain too, so that it may enter again after a stop"
     slippage = f"{rules.slippage_bp.normalize():f} bp" if rules.slippage_bp else "off"
     share = f"at most {100 * rules.volume_share:.4g} % of a candle's" if rules.volume_share else "unbounded"
     fees = f"maker {rules.maker_fee.normalize():f}, taker {rules.taker_fee.normalize():f} of the turnover"
     yield f"fees {fees}; slippage {slippage}; volume {share}"
     if asked.kind == "swap":
         yield "candle files hold no funding rates: no funding is paid"
+
+
+def _of_recordings(played: Mapping[str, int] | None) -> Iterator[str]:
+    """How much of the record was played, and what it is worth."""
+    if played is None:
+        return
+    yield (
+        f"decided by what a model said: {played['played']:,} of {_counted(played['recordings'], 'recording')} played, "
+        f"{played['word_for_word']:,} to the very same question"
+    )
+    if played["unanswered"]:
+        yield f"{_counted(played['unanswered'], 'question')} that no recording fits: held"
+    if played["about_the_past"]:
+        yield (
+            f"{_counted(played['about_the_past'], 'recording')} on candles that were a day or more old when the model "
+            "was asked: it may have remembered how they went on"
+        )
 
 
 def _misfortunes(setup: Setup, refused: Mapping[str, int], unfilled: Mapping[str, int]) -> Iterator[str]:

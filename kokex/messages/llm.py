@@ -104,6 +104,7 @@ class Sent(Struct, frozen=True):
     outcome: Reply | Fault
     ended: Moment
     took_ms: int
+    shown: str = ""  # of a recording: what the model had been shown, which need not be the prompt
 
 
 class Answered(Struct, frozen=True, kw_only=True):
@@ -112,6 +113,7 @@ class Answered(Struct, frozen=True, kw_only=True):
     reply: Reply | None = None
     call: int = 0  # id of the LlmCall that brought it
     provider: str = ""
+    shown: str = ""  # as in Sent
     why: str = ""  # there is none, in one line
     refused: bool = False  # the ledger let no request go
     faults: tuple[Fault, ...] = ()  # of each provider that was tried

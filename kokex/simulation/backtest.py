@@ -19,6 +19,7 @@ from kokex.adapters.host.chance import Random
 from kokex.adapters.host.csv import CandleColumns, Progress, read_candles
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import DirectStore
+from kokex.brain.wording import Wording
 from kokex.config import Account, Config, Forecast, Mode, Plan
 from kokex.kernel.inline import Inline
 from kokex.kernel.system import Hooks, System
@@ -27,6 +28,7 @@ from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.replay import Columns, ReplayMarket
 from kokex.paper.venue import PaperVenue
+from kokex.simulation.recorded import Playing, Recordings
 from kokex.topology import Ports, Variant, build
 
 BATCH = 4_000  # journal rows between two writes
@@ -51,6 +53,8 @@ class Setup(NamedTuple):
     fixed_size: Decimal | None = None
     watch: bool = False  # thresholds on indicators too, not only the strategies
     seed: int = 0
+    recordings: Recordings | None = None  # what models said then; None: no model is asked
+    wording: Wording | None = None  # the texts they were asked in
 
     @property
     def start_ns(self) -> int:
@@ -82,7 +86,7 @@ def signals_only(plan: Plan) -> Plan:
     return replace(plan, mode=SIGNALS_ONLY, forecast=NO_FORECAST)
 
 
-def assemble(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> tuple[System, ReplayMarket]:
+def assemble(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> tuple[System, ReplayMarket | Playing]:
     """The system of a backtest and its market, not yet started."""
     system: System
 
@@ -108,17 +112,22 @@ def assemble(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> tu
             venues={each.name: PaperVenue(exchange, each.name, latency_ns) for each in setup.accounts},
             chance=lambda seed: Random(seed ^ setup.seed),
             control=Nobody(),
+            llm=setup.recordings,
+            wording=setup.wording,
         ),
         base_ns=span_ns,
         variant=Variant(
             commit_s=0, stale_s=0, watch=setup.watch, keep_candles=False, alarms=setup.fixed_size is None, sweep_s=0,
-            fixed_size=setup.fixed_size,
+            fixed_size=setup.fixed_size, recorded=setup.recordings is not None,
         ),
         hooks=hooks,
         start_ns=setup.start_ns,
     )  # fmt: skip
     market = system.source = ReplayMarket(setup.instruments, columns, span_ns, exchange, system.post)
-    return system, market
+    if setup.recordings is None:
+        return system, market
+    playing = system.source = setup.recordings.beside(market, system, setup.plans[0].name)
+    return system, playing
 
 
 def driver_of(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> Inline:

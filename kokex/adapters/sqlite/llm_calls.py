@@ -122,6 +122,23 @@ def answered(first: int, end: int) -> Query[list[LlmCall]]:
     return Query(sql, (first, end), lambda rows: [_call(row) for row in rows])
 
 
+class Dated(Struct, frozen=True):
+    """A request with the texts, and when its answer came in trading time."""
+
+    call: LlmCall
+    answered_ns: int
+
+
+def decided() -> Query[list[Dated]]:
+    """All that were answered and asked for decisions, oldest first."""
+    sql = f"""SELECT {_COLUMNS}, request, answer, coalesce(answered_ns, at) FROM llm_calls LEFT JOIN (
+            SELECT json_extract(body, '$.call') AS of, max(at) AS answered_ns FROM journal WHERE kind = 'LlmCall'
+            GROUP BY of
+        ) ON of = llm_calls.id
+        WHERE state = 'ok' AND purpose IN ('scheduled', 'event') ORDER BY id"""
+    return Query(sql, (), lambda rows: [Dated(_call(row[:-1]), row[-1]) for row in rows])
+
+
 class DayCost(Struct, frozen=True):
     """A day's requests to one model for one purpose."""
 
