@@ -29,6 +29,7 @@ from kokex.ports import Saved, Store
 ZERO = Decimal(0)
 
 ENTRIES = frozenset({"open_long", "open_short"})
+LEFT_OUT = "left out: the prompt would have been too long"
 ANSWER_S = 60.0  # for an answer to a briefing without a deadline
 
 Key = tuple[str, str]  # plan, instrument
@@ -93,14 +94,17 @@ class Brain(Actor):
     # ---- a model
 
     def _think(self, plan: Plan, briefing: Briefing, readings: Sequence[Readings], thinking: Thinking) -> None:
-        composed = thinking.compose(plan, briefing, readings)
+        parts, left_out = thinking.compose(plan, briefing, readings)
+        self._tell(plan, [thinking.split(plan, parts, left_out)], "info")
         of = {each.instrument: each for each in readings}
-        for symbol in composed.left_out:
-            self._hold(plan, briefing, of[symbol], "left out: the prompt would have been too long")
-        if same := thinking.unchanged(plan, composed):
-            self._follow(plan, briefing, of, thinking.judge(plan, same, composed), same)
-            return
-        self._ask(Question(plan, briefing, of, composed, thinking), thinking.prompt(plan, briefing, composed))
+        for symbol in left_out:
+            self._hold(plan, briefing, of[symbol], LEFT_OUT)
+        for number, composed in enumerate(parts, 1):
+            if same := thinking.unchanged(plan, composed):
+                self._follow(plan, briefing, of, thinking.judge(plan, same, composed), same)
+            else:
+                prompt = thinking.prompt(plan, briefing, composed, number, len(parts))
+                self._ask(Question(plan, briefing, of, composed, thinking), prompt)
 
     def _ask(self, question: Question, prompt: Prompt) -> None:
         left_s = max(0.0, (prompt.deadline_ns - self.now) / 1e9) if prompt.deadline_ns else ANSWER_S
@@ -113,7 +117,11 @@ class Brain(Actor):
             return
         if isinstance(answered, Failure) or answered.reply is None:
             why = answered.text if isinstance(answered, Failure) else answered.why
-            self._fall_back(question, why, repairing=len(prompt.turns) > len(question.composed.turns))
+            repairing = len(prompt.turns) > len(question.composed.turns)
+            if prompt.part > 1 and not repairing and isinstance(answered, Answered) and answered.refused:
+                self._abstain(question, f"{LEFT_OUT}, and {why}")
+            else:
+                self._fall_back(question, why, repairing=repairing)
             return
         try:
             answer = thinking.heard(plan, question.composed, answered, self.now)

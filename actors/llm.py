@@ -15,7 +15,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kokex.brain.fingerprint import fingerprint
-from kokex.brain.ledger import FORGOTTEN_NS, PURPOSES, UNTIL_RESET_S, Budget, Ledger, Wait, pause_s, until_reset_s
+from kokex.brain.ledger import (
+    FORGOTTEN_NS,
+    MINUTE,
+    PURPOSES,
+    UNTIL_RESET_S,
+    Budget,
+    Ledger,
+    Wait,
+    pause_s,
+    until_reset_s,
+)
 from kokex.brain.models import Endpoint, endpoint, tokens
 from kokex.brain.rates import Rate
 from kokex.config import Llm as LlmConfig
@@ -29,6 +39,7 @@ COMMIT_S = 5.0
 CLOCK_S = 5.0
 SPARE_S = 10.0  # for the import of an SDK before the first request
 LEAST_S = 1.0  # of a deadline that is worth a request
+NONE_TO_SPARE = Wait(MINUTE, "no request to spare for another part of a question")
 ALLOWED: tuple[Purpose, ...] = ("scheduled", "event")
 # Who comes first when several wait.
 ORDER: Mapping[Purpose, int] = {"event": 0, "scheduled": 1, "chat": 2, "news": 3, "research": 4}
@@ -123,7 +134,10 @@ class Caller(Actor):
         for each in self._endpoints.values():
             if each.name in job.tried:
                 continue
-            wait = self._ledger.wait(each.name, prompt.purpose, each.at_most(_size(prompt), prompt.max_tokens), now)
+            usd = each.at_most(_size(prompt), prompt.max_tokens)
+            wait = self._ledger.wait(each.name, prompt.purpose, usd, now)
+            if not wait.ns and prompt.part > 1 and not self._ledger.can_spare(each.name, prompt.purpose, usd, now):
+                wait = NONE_TO_SPARE
             if not wait.ns:
                 self._reserve(job, each, now, min(each.timeout_s, left_s))
                 return
@@ -160,6 +174,8 @@ class Caller(Actor):
             wording=prompt.wording,
             shape=prompt.shape.version if prompt.shape else "",
             prompt=fingerprint(prompt),
+            part=prompt.part,
+            parts=prompt.parts,
             request=msgspec.json.encode(_asked(prompt)).decode(),
         )
         self.emit(call)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kokex.brain.answer import Item, Judged, Unreadable, judge, read
 from kokex.brain.fingerprint import digest
@@ -14,6 +15,7 @@ from kokex.config import Llm, Plan
 from kokex.messages import Answered, Briefing, Instrument, Prompt, Purpose, Readings, Reply, Turn
 
 Stage = Literal["model", "last answer", "rules"]
+WHOLE = (1, False)  # one question for all
 LONGEST_ECHO = 2_000  # characters of an unreadable answer that are shown to the model again
 
 
@@ -50,18 +52,22 @@ class Thinking:
         self._settings = settings
         self._instruments = instruments
         self._answers: dict[tuple[str, tuple[str, ...]], Answer] = {}  # by plan and the instruments asked for
+        self._parts: dict[str, tuple[int, bool]] = {}  # plan -> into how many parts, and whether some had no room
         self._stages: dict[str, Stage] = {}  # plan -> who decides
         self._abstained = Rate("answers of the model could not be read", worst=0.1)
         self._invented = Rate("decisions of the model quoted numbers it was not shown", worst=0.1)
 
     # ---- asking
 
-    def compose(self, plan: Plan, briefing: Briefing, readings: Sequence[Readings]) -> Composed:
+    def compose(
+        self, plan: Plan, briefing: Briefing, readings: Sequence[Readings]
+    ) -> tuple[list[Composed], tuple[str, ...]]:
+        """The parts of the question, and the instruments there is no room for."""
         settings = self._settings
         terms = Terms(settings.round_trip_bp, plan.timeframe_ns, settings.config.prompt_tokens)
         return compose(briefing, readings, self._instruments, settings.wording, terms)
 
-    def prompt(self, plan: Plan, briefing: Briefing, composed: Composed) -> Prompt:
+    def prompt(self, plan: Plan, briefing: Briefing, composed: Composed, part: int, parts: int) -> Prompt:
         return Prompt(
             purpose=purpose_of(briefing.why),
             plan=plan.name,
@@ -71,6 +77,8 @@ class Thinking:
             max_tokens=self._settings.config.answer_tokens,
             deadline_ns=briefing.deadline_ns,
             wording=self._settings.wording.version,
+            part=part,
+            parts=parts,
         )
 
     def once_more(self, prompt: Prompt, reply: Reply, error: str) -> Prompt | None:
@@ -83,10 +91,7 @@ class Thinking:
             Turn(role="assistant", text=said),
             Turn(role="user", text=self._settings.wording.say("repair", error=error)),
         )
-        return Prompt(
-            purpose=prompt.purpose, plan=prompt.plan, system=prompt.system, turns=turns, shape=prompt.shape,
-            max_tokens=prompt.max_tokens, deadline_ns=prompt.deadline_ns, wording=prompt.wording,
-        )  # fmt: skip
+        return replace(prompt, turns=turns)
 
     # ---- what was said
 
@@ -122,6 +127,19 @@ class Thinking:
         ]
 
     # ---- what people should know
+
+    def split(self, plan: Plan, parts: Sequence[Composed], left_out: Sequence[str]) -> str:
+        """Notes into how many questions a briefing went; what to tell when that has changed."""
+        now = (len(parts), bool(left_out))
+        before, self._parts[plan.name] = self._parts.get(plan.name, WHOLE), now
+        if now == before:
+            return ""
+        if now == WHOLE:
+            return f"the question of plan {plan.name} is one again"
+        named = "; ".join(", ".join(part.shown) for part in parts)
+        lost = f"; no room for {', '.join(left_out)}" if left_out else ""
+        what = f"{len(parts)} questions ({named})" if len(parts) > 1 else "one question"
+        return f"the question of plan {plan.name} is too long for llm.prompt_tokens: {what}{lost}"
 
     def count(self, judged: Sequence[Judged] | None) -> list[str]:
         """Takes in one answer (None: it could not be read); what to tell."""

@@ -169,6 +169,29 @@ class Ledger:
         waits.append(self._money(purpose, spent, usd, now, trusted=trusted))
         return max(waits, key=lambda wait: wait.ns)
 
+    def can_spare(self, provider: str, purpose: Purpose, usd: Decimal, now: Moment) -> bool:
+        """Whether a request that may go could also be done without harm to the rest of the day.
+
+        So it is while the purpose's share is spent no faster than the day goes by; always, where nothing bounds a day.
+        """
+        trusted, quota, usd_per_day = self._trusted(now), self._quotas[provider], self._budget.usd_per_day
+        spent = [each for each in self._attempts.values() if each.state != "unsent" and each.purpose == purpose]
+        part = Decimal(str(self._budget.shares.get(purpose, 0))) if self._budget.shares else Decimal(1)
+
+        def behind(used: Decimal, total: Decimal, zone: ZoneInfo) -> bool:
+            left_ns = _day_left((), now, zone, trusted=True) if trusted else LONGEST_DAY
+            return used <= part * total * max(0, 24 * HOUR - left_ns) / (24 * HOUR)
+
+        def today(attempts: list[Attempt], zone: ZoneInfo) -> list[Attempt]:
+            return [each for each in attempts if _same_day(each, now, zone, trusted=trusted)]
+
+        utc, zone = ZoneInfo("UTC"), self._zones[provider]
+        here = today([each for each in spent if each.provider == provider], zone)
+        cost = sum((each.usd for each in today(spent, utc)), usd)
+        return (not quota.rpd or behind(Decimal(len(here) + 1), Decimal(quota.rpd), zone)) and (
+            not usd_per_day or behind(cost, usd_per_day, utc)
+        )
+
     def _money(self, purpose: Purpose, spent: list[Attempt], usd: Decimal, now: Moment, *, trusted: bool) -> Wait:
         budget, utc = self._budget, ZoneInfo("UTC")
         waits = [NOW]

@@ -19,6 +19,7 @@ from kokex.market.instruments import exact, notional, quantity
 from kokex.messages import Briefing, Forecast, Instrument, NewsNote, Readings, Shape, Turn
 
 PRICE_DIGITS, READING_DIGITS = 5, 3
+MOST_PARTS = 3  # questions of one briefing: each waits for the one before, and all must be answered in time
 ZERO = Decimal(0)
 
 
@@ -41,7 +42,6 @@ class Composed(Struct, frozen=True):
     shape: Shape
     shown: dict[str, Shown]
     common: str  # what stands there for all instruments
-    left_out: tuple[str, ...]  # instruments for which there was no room
     size: int  # tokens, at most
 
 
@@ -59,8 +59,11 @@ def compose(
     instruments: Mapping[str, Instrument],
     wording: Wording,
     terms: Terms,
-) -> Composed:
-    """The prompt for these readings of a briefing, the most significant first when there is no room for all."""
+) -> tuple[list[Composed], tuple[str, ...]]:
+    """The prompt for these readings of a briefing; several, the most significant first, where one has no room for all.
+
+    With it the instruments for which there is no room in `MOST_PARTS` either.
+    """
     forecasts = {each.instrument: each for each in briefing.forecasts}
     shown = [_shown(each, briefing, forecasts.get(each.instrument), instruments, wording) for each in readings]
     system = "\n\n".join(
@@ -72,16 +75,19 @@ def compose(
     )
     common = "\n".join(_common(briefing, readings, instruments, wording, terms))
     room = terms.most_tokens - tokens(system) - tokens(common)
-    kept, left_out = _fitting(shown, forecasts, {each.instrument: each for each in readings}, room)
-    symbols = tuple(each.symbol for each in kept)
-    user = "\n\n".join((common, *(each.text for each in kept), wording.say("question", symbols=", ".join(symbols))))
+    parts, left_out = _parted(shown, forecasts, {each.instrument: each for each in readings}, room)
+    return [_composed(system, common, part, wording) for part in parts], left_out
+
+
+def _composed(system: str, common: str, shown: Sequence[Shown], wording: Wording) -> Composed:
+    symbols = tuple(each.symbol for each in shown)
+    user = "\n\n".join((common, *(each.text for each in shown), wording.say("question", symbols=", ".join(symbols))))
     return Composed(
         system=system,
         turns=(Turn(role="user", text=user),),
         shape=shape_for(symbols),
-        shown={each.symbol: each for each in kept},
+        shown={each.symbol: each for each in shown},
         common=common,
-        left_out=left_out,
         size=tokens(system) + tokens(user),
     )
 
@@ -202,18 +208,26 @@ def number(value: float, digits: int) -> str:
 # ---- when there is no room for all --------------------------------------------------------------
 
 
-def _fitting(
+def _parted(
     shown: list[Shown], forecasts: Mapping[str, Forecast], readings: Mapping[str, Readings], room: int
-) -> tuple[list[Shown], tuple[str, ...]]:
-    """Those there is room for, in their order, and the symbols of the others, the least significant."""
+) -> tuple[list[list[Shown]], tuple[str, ...]]:
+    """Parts with so much room each, the significant before the others; and the symbols for which there is none."""
     ranked = sorted(shown, key=lambda each: -_significance(each, forecasts.get(each.symbol), readings[each.symbol]))
-    kept: set[str] = set()
+    parts: list[set[str]] = []
+    left = 0
     for each in ranked:
-        room -= tokens(each.text) + 2 * tokens(each.symbol)  # it is named again in the question and in the form
-        if room < 0 and kept:
-            break
-        kept.add(each.symbol)
-    return [each for each in shown if each.symbol in kept], tuple(e.symbol for e in shown if e.symbol not in kept)
+        size = tokens(each.text) + 2 * tokens(each.symbol)  # it is named again in the question and in the form
+        if not parts or size > left:
+            if len(parts) == MOST_PARTS:
+                break
+            parts.append(set())
+            left = room
+        left -= size
+        parts[-1].add(each.symbol)
+    told = set[str]().union(*parts)
+    return [[each for each in shown if each.symbol in part] for part in parts], tuple(
+        each.symbol for each in shown if each.symbol not in told
+    )
 
 
 def _significance(shown: Shown, forecast: Forecast | None, reading: Readings) -> float:

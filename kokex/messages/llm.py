@@ -75,6 +75,8 @@ class Prompt(Message, frozen=True, kw_only=True, gc=False):
     deadline_ns: int = 0  # trading time; an answer later than this is of no use; 0: `timeout_s` of the provider
     stream: str = ""  # under this name the text is told as it comes; empty: only at the end
     wording: str = ""  # hash of the texts that made it
+    part: int = 1  # of a question too long for one; those after the first go only where requests are to spare
+    parts: int = 1
 
 
 class Reply(Struct, frozen=True, kw_only=True, tag="reply"):
@@ -139,6 +141,8 @@ class LlmCall(Message, frozen=True, kw_only=True, gc=False):
     wording: str = ""  # hash of the texts the prompt was made of
     shape: str = ""  # version of the form wanted
     prompt: str = ""  # hash of what was asked
+    part: int = 1  # of a question that was split into `parts`
+    parts: int = 1
     request: str = ""  # reserved: what was asked, as JSON
     answer: str = ""  # what came, as JSON (Reply or Fault)
     served: str = ""  # the model that answered

@@ -92,6 +92,20 @@ def test_a_day_has_no_more_requests_than_its_quota() -> None:
     assert len(room.model.sent) == 4
 
 
+def test_another_part_of_a_question_takes_nothing_from_what_the_rest_of_the_day_is_due() -> None:
+    """20 a day, of which 8 by the clock: by midnight all of them are for later, by the evening not."""
+    room = Room(rpd=20, rpm=0)
+    assert room.ask().reply
+    answer = room.ask(part=2, parts=2)
+    assert (answer.reply, answer.refused) == (None, True)
+    assert "no request to spare" in answer.why
+    room.desk.wait(18 * 3600)
+    assert [room.ask(part=2, parts=3).reply is not None for _ in range(6)] == [True] * 5 + [False]
+    assert room.ask().reply, "the question itself may go"
+    unbound = Room(rpd=0, rpm=0, usd_per_day=Decimal(0), usd_per_month=Decimal(0))
+    assert unbound.ask(part=2, parts=2).reply
+
+
 def test_the_next_provider_is_asked_when_the_first_fails_and_each_attempt_counts() -> None:
     def first_fails(provider: str, _: int) -> Reply | Fault:
         return ok() if provider == "second" else Fault(kind="server_error", status=500, text="oops")

@@ -115,7 +115,7 @@ def prompt_at(past: Past, at_ns: int) -> str:
         Cycle(plan="main", why="long", instruments=(BTC,), deadline_ns=at_ns + MINUTE),
     )
     (briefing,) = desk.take(Briefing)
-    composed = compose(briefing, briefing.readings, INSTRUMENTS, read_wording(""), Terms(12, MINUTE, 6000))
+    (composed,), _ = compose(briefing, briefing.readings, INSTRUMENTS, read_wording(""), Terms(12, MINUTE, 6000))
     return composed.turns[0].text
 
 

@@ -10,11 +10,14 @@ from msgspec.structs import replace
 
 from actors.brain import Brain
 from actors.thinking import Settings, Thinking
+from kokex.brain.prompt import MOST_PARTS, Terms, compose
 from kokex.brain.wording import Wording, builtin
 from kokex.config import Brain as BrainTable
 from kokex.config import Llm
 from kokex.kernel.actor import DEFERRED, Actor
+from kokex.market.instruments import parse_symbol
 from kokex.messages import Alert, Answered, Briefing, Decision, Fault, Fill, NewsNote, Prompt, Reply, Signal
+from kokex.simulation.recorded import symbols_of
 from tests.actors.desk import BTC, ETH, FLAT, INSTRUMENTS, SECOND, SPOT, START, UP, Desk, memory, plan, readings
 
 Script = Callable[[Prompt], Answered]
@@ -228,13 +231,46 @@ def test_of_the_news_labels_stand_in_the_prompt() -> None:
     assert "listing" not in text
 
 
-def test_what_has_no_room_in_the_prompt_is_held_and_said_so() -> None:
-    room = Room(says(), prompt_tokens=750)
+def test_what_is_too_long_for_one_question_is_asked_in_parts_the_significant_first() -> None:
+    room = Room(says(item(SPOT, "close"), item(BTC), item(ETH)), prompt_tokens=750)
+    got = {each.instrument: each.act for each in room.brief(BTC, SPOT, ETH, held=0, signal=UP)}
+    assert got == {BTC: "open_long", SPOT: "hold", ETH: "open_long"}
+    asked = [(prompt.part, prompt.parts, prompt.shape and symbols_of(prompt.shape)) for prompt in room.model.asked]
+    assert len(asked) > 1
+    assert sorted(name for *_, names in asked for name in names or ()) == sorted((BTC, ETH, SPOT)), "each once"
+    assert [part for part, *_ in asked] == list(range(1, len(asked) + 1))
+    assert ["too long for llm.prompt_tokens" in text for text in room.alerts()] == [True]
+    room.desk.wait(1)
+    room.brief(BTC, SPOT, ETH, price=101.0)
+    assert room.alerts() == [], "told once"
+
+
+def test_a_part_the_ledger_has_no_request_for_is_held_and_said_so() -> None:
+    refused = Answered(why="no request to spare", refused=True)
+    room = Room(in_turn(says(item(SPOT, "close")), *[lambda _: refused] * 2), prompt_tokens=750)
     got = {each.instrument: each for each in room.brief(SPOT, BTC, ETH, held=2)}
-    left_out = [symbol for symbol, each in got.items() if each.reasons == (LEFT_OUT,)]
-    assert left_out
-    assert SPOT not in left_out, "what is held comes first"
-    assert len(got) == 3
+    assert got[SPOT].act == "close", "what is held comes first"
+    left_out = [each for each in got.values() if each.reasons == (f"{LEFT_OUT}, and no request to spare",)]
+    assert {each.act for each in left_out} == {"hold"}
+    assert {each.instrument for each in left_out} | symbols_of_first(room) == {SPOT, BTC, ETH}
+
+
+def symbols_of_first(room: Room) -> set[str]:
+    shape = room.model.asked[0].shape
+    return set(symbols_of(shape))
+
+
+@pytest.mark.parametrize("room", [500, 700, 800, 900, 6000])
+def test_every_instrument_is_in_one_part_or_left_out_and_no_part_is_too_long(room: int) -> None:
+    names = tuple(f"{base}-USDT-SWAP" for base in ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE"))
+    known = {name: parse_symbol(name) for name in names}
+    told = briefing(*names)
+    parts, left_out = compose(told, told.readings, known, Wording(builtin()), Terms(12.0, 60 * SECOND, room))
+    assert sorted([*left_out, *(name for part in parts for name in part.shown)]) == sorted(names)
+    assert len(parts) <= MOST_PARTS
+    assert all(part.size <= room + 30 for part in parts if len(part.shown) > 1)
+    assert not left_out or len(parts) == MOST_PARTS
+    assert (len(parts) == 1) == (room == 6000)
 
 
 LEFT_OUT = "left out: the prompt would have been too long"

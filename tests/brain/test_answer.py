@@ -25,7 +25,7 @@ def composed(*instruments: Shown) -> Composed:
     all_of_them = instruments or (shown(BTC), shown(ETH, held="3"), shown(SPOT, may_short=False))
     names = tuple(each.symbol for each in all_of_them)
     common = "A round trip costs about 12 bp."
-    return Composed("", (), shape_for(names), {each.symbol: each for each in all_of_them}, common, (), 0)
+    return Composed("", (), shape_for(names), {each.symbol: each for each in all_of_them}, common, 0)
 
 
 def item(symbol: str = BTC, act: str = "open_long", **more: Any) -> dict[str, Any]:
