@@ -3,6 +3,7 @@
 Listens by long polling. Whatever somebody does passes the gate (gate.py) before anything else looks at it. A command
 becomes a Command for control; what that answers is shown, in the place of a button's message or as a new one. What
 moves money or lifts a guard is asked back first, and done only on a tap of the same person, within a minute, once.
+Free text goes to the agent (talking.py).
 
 When somebody else listens with the same token, commands wait and are told why; alerts go out all the same.
 """
@@ -16,10 +17,11 @@ from msgspec import Struct
 
 from actors.control import CHAT
 from actors.gate import VALID_S, Gate, Nonces, Pending
+from actors.talking import Talking
 from kokex.config import Telegram
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
-from kokex.messages import Alert, Answer, Button, Command, Instrument, Notice, Words
+from kokex.messages import Alert, Answer, Button, Command, Instrument, Notice, Spoken, Words
 from kokex.ports.chat import Chat, Greeting, Heard, MenuEntry
 from kokex.present import conversation
 from kokex.present.answers import About, Shown, show
@@ -61,9 +63,12 @@ class Listener(Actor):
 
     def __init__(
         self, port: Chat | None, settings: Telegram, instruments: Mapping[str, Instrument], known: Known, speed: float,
-        runs: str,
+        runs: str, *, talks: bool = False,
     ) -> None:  # fmt: skip
-        """`port` None: no token, so nobody is heard. `speed`: of trading time. `runs`: what runs here, in words."""
+        """`port` None: no token, so nobody is heard. `speed`: of trading time. `runs`: what runs here, in words.
+
+        `talks`: there is an agent, who understands free text.
+        """
         self._port: Any = port
         self._settings = settings
         currency = next(iter(instruments.values())).quote
@@ -75,6 +80,7 @@ class Listener(Actor):
         self._nonces = Nonces("")
         self._offset = 0
         self._waiting: dict[int, Waiting] = {}
+        self._talking = Talking(self, settings.chat, speed) if talks else None
         self._codes: dict[int, Pending] = {}  # user -> the act that wants a one-time code
         self._backoff_s = FIRST_BACKOFF_S
         self._trouble = ""
@@ -169,8 +175,14 @@ class Listener(Actor):
             self._check_code(pending, text.replace(" ", ""))
         elif text.startswith("/"):
             self._command(text, heard, role)
+        elif text and self._talking:
+            self._talking.hear(heard, role, f"{CHAT} {heard.user}")
         elif text:
-            self._say(conversation.no_agent())
+            self.say(conversation.no_agent())
+
+    def on_spoken(self, spoken: Spoken) -> None:
+        if self._talking:
+            self._talking.spoken(spoken)
 
     def _tap(self, heard: Heard, role: Role) -> None:
         action, _, rest = heard.text.partition(":")
@@ -196,32 +208,38 @@ class Listener(Actor):
         except Unnamed as unclear:
             choices = [Button(each, f"r:{line.split(maxsplit=1)[0]} {each}") for each in unclear.choices]
             rows = tuple(tuple(choices[at : at + 2]) for at in range(0, len(choices), 2))
-            self._say(Words(str(unclear)), rows)
+            self.say(Words(str(unclear)), rows)
             return
         except Misunderstood as misunderstood:
-            self._say(Words(str(misunderstood)))
+            self.say(Words(str(misunderstood)))
             return
         if not may(role, spec.role):
-            self._say(Words(f"/{spec.name} is for {a(spec.role)}; you are {a(role)}"))
+            self.say(Words(f"/{spec.name} is for {a(spec.role)}; you are {a(role)}"))
         elif spec.verb == "-":
             words, keyboard = conversation.help_for(args.get("command", ""), role)
-            self._say(words, keyboard=keyboard)
+            self.say(words, keyboard=keyboard)
         elif spec.sensitive and not conversation.only_asks(spec, args):
-            self._ask_back(spec, args, heard)
+            self.ask_back(spec, args, heard.user)
         else:
             self._do(spec, args, heard.user, edit=edit, page=page)
 
-    def _do(self, spec: Spec, args: dict[str, str], user: int, *, edit: int = 0, page: int = 1, said: str = "") -> None:
+    def _do(
+        self, spec: Spec, args: dict[str, str], user: int, *, edit: int = 0, page: int = 1, said: str = "",
+        proposal: str = "",
+    ) -> None:  # fmt: skip
         if len(self._waiting) >= MOST_WAITING:
-            self._say(Words("too much is asked at once; try again in a moment"))
+            self.say(Words("too much is asked at once; try again in a moment"))
             return
-        number = self.emit(Command(verb=spec.asks, args=args, by=f"{CHAT} {user}"))
+        verb, asked = ("confirm", {"proposal": proposal}) if proposal else (spec.asks, args)
+        number = self.emit(Command(verb=verb, args=asked, by=f"{CHAT} {user}"))
         self._waiting[number] = Waiting(spec, args, edit, page, said)
         self.later(ANSWER_S * self._speed, self._overdue, number)
 
     def on_answer(self, answer: Answer) -> None:
         if waiting := self._waiting.pop(answer.command, None):
             self._show(waiting, answer.body)
+        elif self._talking:
+            self._talking.answer(answer.command, answer.body)
 
     def _overdue(self, number: int) -> None:
         if waiting := self._waiting.pop(number, None):
@@ -232,20 +250,21 @@ class Listener(Actor):
         words = conversation.confirmed(waiting.said, shown.words) if waiting.said else shown.words
         first, *others = split(words, LONGEST_CAPTION if shown.picture else LONGEST) or [Words("-")]
         buttons = _buttons(waiting, shown) if not others else ()
-        self._say(first, buttons, edit=waiting.edit, picture=shown.picture)
+        self.say(first, buttons, edit=waiting.edit, picture=shown.picture)
         for number, part in enumerate(others, 1):
-            self._say(part, _buttons(waiting, shown) if number == len(others) else ())
+            self.say(part, _buttons(waiting, shown) if number == len(others) else ())
 
     # ---- confirmation
 
-    def _ask_back(self, spec: Spec, args: dict[str, str], heard: Heard) -> None:
+    def ask_back(self, spec: Spec, args: dict[str, str], user: int, *, proposal: str = "", said: str = "") -> None:
+        """Asks before it is done; `proposal`: the number of the agent's, `said`: what it comes to."""
         valid_ns = round(VALID_S * 1e9 * self._speed)
         line = line_of(spec, args)
-        pending = Pending(heard.user, spec.asks, args, line, self.now + valid_ns, name=spec.name)
+        pending = Pending(user, spec.asks, args, line, self.now + valid_ns, name=spec.name, proposal=proposal)
         pending.wants_code = self._settings.totp and spec.role == "owner"
         nonce = self._nonces.make(pending)
         buttons = ((Button("✅ Yes", f"y:{nonce}"), Button("✖️ No", f"n:{nonce}")),)
-        notice = Notice(words=conversation.question(spec, args), buttons=buttons)
+        notice = Notice(words=conversation.question(spec, args, said), buttons=buttons)
         self.ask("notifier", notice, then=partial(self._asked_back, nonce), timeout_s=NOTICE_S * self._speed)
 
     def _asked_back(self, nonce: str, message: int | Failure) -> None:
@@ -263,7 +282,7 @@ class Listener(Actor):
     def _expire(self, nonce: str) -> None:
         if pending := self._nonces.get(nonce):
             self._nonces.forget(nonce)
-            self._say(conversation.expired(pending.line), edit=pending.message)
+            self.say(conversation.expired(pending.line), edit=pending.message)
 
     def _confirmed(self, nonce: str, heard: Heard, *, yes: bool) -> str:
         """What to show for a moment."""
@@ -272,23 +291,28 @@ class Listener(Actor):
             return pending
         pending.message = heard.message
         if not yes:
-            self._say(conversation.declined(pending.line), edit=heard.message)
+            if pending.proposal:
+                args = {"proposal": pending.proposal}
+                self.emit(Command(verb="decline", args=args, by=f"{CHAT} {pending.user}"))
+            self.say(conversation.declined(pending.line), edit=heard.message)
             return "nothing was done"
         if pending.wants_code:
             pending.until_ns = self.now + round(VALID_S * 1e9 * self._speed)
             self._codes[heard.user] = pending
-            self._say(conversation.wants_code(pending.line), edit=heard.message)
+            self.say(conversation.wants_code(pending.line), edit=heard.message)
             return ""
         self._execute(pending)
         return ""
 
     def _execute(self, pending: Pending) -> None:
         spec = next(each for each in COMMANDS if each.name == pending.name)
-        self._do(spec, pending.args, pending.user, edit=pending.message, said=pending.line)
+        self._do(
+            spec, pending.args, pending.user, edit=pending.message, said=pending.line, proposal=pending.proposal
+        )  # fmt: skip
 
     def _check_code(self, pending: Pending, code: str) -> None:
         if self.now > pending.until_ns:
-            self._say(conversation.expired(pending.line))
+            self.say(conversation.expired(pending.line))
             return
         then = partial(self._code_checked, pending)
         self.call(self._port.proves, code, returns=bool, then=then, timeout_s=ACKNOWLEDGE_S)
@@ -297,11 +321,11 @@ class Listener(Actor):
         if proves is True:
             self._execute(pending)
         else:
-            self._say(Words("that is not the code of this half minute; nothing was done"))
+            self.say(Words("that is not the code of this half minute; nothing was done"))
 
     # ---- saying
 
-    def _say(
+    def say(
         self, words: Words, buttons: Sequence[Sequence[Button]] = (), *, edit: int = 0, picture: str = "",
         keyboard: tuple[tuple[str, ...], ...] = (),
     ) -> None:  # fmt: skip

@@ -1,8 +1,8 @@
 """control: what people command.
 
-Receives Commands from the control socket and from chat; answers each, over the socket or with an Answer. Questions go
-to the actor that knows, or to the record; what moves money becomes a Decision by a person and goes through risk like
-any other.
+Receives Commands from the control socket, from chat and, for its tools, from agent; answers each, over the socket or
+with an Answer. Questions go to the actor that knows, or to the record; what moves money becomes a Decision by a
+person and goes through risk like any other. `propose` only asks risk what its verdict would be.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,19 @@ from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import ActorStatus, Failure
 from kokex.market.names import canonical
-from kokex.messages import Act, Answer, Approved, Command, Decision, Instrument, Portfolio, Readings, Refused, Sample
+from kokex.messages import (
+    Act,
+    Answer,
+    Approved,
+    Command,
+    Decision,
+    Instrument,
+    Portfolio,
+    Preview,
+    Readings,
+    Refused,
+    Sample,
+)
 from kokex.ports import Control, Store
 from kokex.ports.chat import Pictures, Records
 
@@ -44,10 +56,12 @@ ON_RECORD = frozenset(
     }
 )
 DRAWN = frozenset({"chart", "equity"})
+TO_AGENT = {"chat": 130.0, "confirm": 20.0, "decline": 20.0}  # verb -> seconds it may take
 TRADES: dict[str, Act] = {"buy": "open_long", "sell": "open_short", "close": "close"}
 CHAT = "telegram"  # how who speaks in the chat is named, before the number of the user
 VERDICT_S = 10.0  # risk answers at once, unless it is down
 RECORD_S = 20.0
+PASS_S = 10.0
 
 
 class CommandError(Exception):
@@ -56,7 +70,7 @@ class CommandError(Exception):
 
 class Controller(Actor):
     emits = (Decision, Answer)
-    asks = (Command, Sample)
+    asks = (Command, Sample, Preview)
     state = dict[str, Portfolio]
 
     def __init__(
@@ -68,7 +82,9 @@ class Controller(Actor):
         store: Store,
         records: Records | None = None,
         pictures: Pictures | None = None,
+        speed: float = 1.0,
     ) -> None:
+        """`speed`: of trading time; a model does not think faster for it."""
         self._plans = {plan.name: plan for plan in plans}
         self._accounts = tuple(dict.fromkeys(plan.account for plan in plans))
         self._instruments = instruments
@@ -78,6 +94,7 @@ class Controller(Actor):
         self._portfolios: dict[str, Portfolio] = {}
         self._records = records
         self._pictures = pictures
+        self._speed = speed
         self._waiting: dict[int, Callable[[object], None]] = {}  # decision -> who is told its verdict
 
     async def load(self) -> dict[str, Portfolio]:
@@ -100,17 +117,21 @@ class Controller(Actor):
         if isinstance(body, Failure):
             body = {"error": body.text}
         plain = msgspec.to_builtins(body)
-        if command.by.startswith(CHAT):
-            self.emit(Answer(command=command.id, body=plain))
-        else:
+        if command.request:
             self._port.answer(command.request, plain)
+        else:
+            self.emit(Answer(command=command.id, body=plain))
 
     def _obey(self, command: Command) -> None:
         verb = command.verb
         if verb in TO_SCHEDULER:
             self._pass_on(command, "scheduler")
-        elif verb in TRADES:
+        elif verb in TRADES or verb == "propose":
             self._trade(command)
+        elif verb == "price":
+            self._tell_price(command)
+        elif verb in TO_AGENT:
+            self._pass_on(command, "agent", TO_AGENT[verb] * self._speed)
         elif verb == "closeall":
             self._close_all(command)
         elif verb in {"cancel", "orders"}:
@@ -136,9 +157,9 @@ class Controller(Actor):
 
     # ---- questions
 
-    def _pass_on(self, command: Command, actor: str) -> None:
+    def _pass_on(self, command: Command, actor: str, timeout_s: float = PASS_S) -> None:
         question = Command(verb=command.verb, args=command.args, by=command.by, request=command.request)
-        self.ask(actor, question, then=partial(self._answer, command))
+        self.ask(actor, question, then=partial(self._answer, command), timeout_s=timeout_s)
 
     def _look_up(self, command: Command, ask: Any, then: Callable[[Any], object]) -> None:
         """Asks the record, which nobody waits for."""
@@ -163,6 +184,23 @@ class Controller(Actor):
             )
 
         self.ask("scheduler", Command(verb="schedule"), then=reply)
+
+    def _tell_price(self, command: Command) -> None:
+        """The last close, with the readings of the plan that trades the instrument."""
+        account, symbol = self._account(command), self._symbol(command)
+
+        def reply(sampled: Sampled | Failure) -> None:
+            known = not isinstance(sampled, Failure) and sampled.readings
+            self._answer(command, known[0] if known else {"error": f"no price of {symbol} yet; try again in a moment"})
+
+        question = Sample(plan=self._plan_for(account, symbol, command).name, instruments=(symbol,), lookback=0)
+        self.ask("indicator", question, then=reply)
+
+    def _symbol(self, command: Command) -> str:
+        symbol = canonical(command.args.get("instrument", ""))
+        if symbol not in self._instruments:
+            raise CommandError(f"unknown instrument {symbol!r}; traded here: {', '.join(self._instruments)}")
+        return symbol
 
     def _account(self, command: Command) -> str:
         account = command.args.get("account", self._accounts[0])
@@ -199,10 +237,9 @@ class Controller(Actor):
             self._ask_price(one, self._plans[plan], None, None, partial(closed, where))
 
     def _trade(self, command: Command) -> None:
-        account = self._account(command)
-        symbol = canonical(command.args.get("instrument", ""))
-        if symbol not in self._instruments:
-            raise CommandError(f"unknown instrument {symbol!r}; traded here: {', '.join(self._instruments)}")
+        account, symbol = self._account(command), self._symbol(command)
+        if _act(command) not in TRADES:
+            raise CommandError(f"act {_act(command)!r} is none of {', '.join(TRADES)}")
         plan = self._plan_for(account, symbol, command)
         size, limit = _decimal(command, "size"), _decimal(command, "limit")
         self._ask_price(command, plan, size, limit, partial(self._answer, command))
@@ -230,7 +267,7 @@ class Controller(Actor):
         self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None,
         tell: Callable[[object], None], sampled: Sampled | Failure,
     ) -> None:  # fmt: skip
-        symbol, act = canonical(command.args["instrument"]), TRADES[command.verb]
+        symbol, act = canonical(command.args["instrument"]), TRADES[_act(command)]
         if isinstance(sampled, Failure) or not sampled.readings:
             tell({"error": f"no price of {symbol} yet; try again in a moment"})
             return
@@ -238,13 +275,15 @@ class Controller(Actor):
         if act != "close" and self._is_stale(plan, reading):
             tell({"error": f"the last price of {symbol} is too old to trade on"})
             return
-        decision = self.emit(
-            Decision(
-                plan=plan.name, account=plan.account, instrument=symbol, act=act, conviction=5, horizon_s=0,
-                price=reading.price, reasons=(f"{command.verb} by {command.by}",), by="person", size=size, limit=limit,
-                atr=reading.values.get("atr"),
-            )
+        wanted = Decision(
+            plan=plan.name, account=plan.account, instrument=symbol, act=act, conviction=5, horizon_s=0,
+            price=reading.price, reasons=(f"{_act(command)} by {command.by}",), by="person", size=size, limit=limit,
+            atr=reading.values.get("atr"),
         )  # fmt: skip
+        if command.verb == "propose":
+            self.ask(f"risk[{plan.account}]", Preview(decision=wanted), then=tell)
+            return
+        decision = self.emit(wanted)
         self._waiting[decision] = tell
         self.later(VERDICT_S, self._overdue, decision)
 
@@ -263,6 +302,11 @@ class Controller(Actor):
     def on_refused(self, verdict: Refused) -> None:
         if tell := self._waiting.pop(verdict.decision, None):
             tell({"verdict": "refused", "decision": verdict.decision, "rule": verdict.rule, "error": verdict.reason})
+
+
+def _act(command: Command) -> str:
+    """What is to be done: `propose` names it."""
+    return command.args.get("act", "") if command.verb == "propose" else command.verb
 
 
 def _decimal(command: Command, key: str) -> Decimal | None:

@@ -58,6 +58,7 @@ class Pending(Struct):
     message: int = 0  # that carries the buttons; 0: not known yet
     wants_code: bool = False  # and then a one-time code
     name: str = ""  # of the command
+    proposal: str = ""  # of the agent, by its number
 
 
 @final

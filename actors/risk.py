@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import msgspec
 from msgspec import Struct
@@ -32,6 +32,7 @@ from kokex.messages import (
     Order,
     OrderUpdate,
     Portfolio,
+    Preview,
     Refused,
     Side,
 )
@@ -65,6 +66,14 @@ class Working(Struct):
     price: Decimal  # 0: not known, since a restart
     last_fill: int = 0  # id of its newest fill
     settled: bool = False
+
+
+class Yes(NamedTuple):
+    """What an approval holds."""
+
+    order: Order | None
+    stop: Decimal | None = None
+    note: str = ""
 
 
 @final
@@ -225,9 +234,21 @@ class RiskKeeper(Actor):
         if decision.at < self._since_ns or decision.id in self._interrupted:
             return  # it waited here over a restart
         try:
-            self._approve(decision)
+            yes = self._weigh(decision)
         except Refusal as refusal:
             self._refuse(decision, refusal)
+            return
+        if yes.order and not yes.order.reduce_only:
+            self._recent.append(self.now)
+        self._approve(decision, yes)
+
+    def on_preview(self, preview: Preview) -> dict[str, Any]:
+        """The verdict that the decision would get, as `kokex buy` shows one."""
+        try:
+            yes = self._weigh(preview.decision)
+        except Refusal as refusal:
+            return {"verdict": "refused", "rule": refusal.rule, "error": refusal.reason}
+        return {"verdict": "approved", "order": yes.order, "stop": yes.stop}
 
     def _refuse(self, decision: Decision, refusal: Refusal) -> None:
         if decision.by == "risk":
@@ -239,10 +260,10 @@ class RiskKeeper(Actor):
             )
         )  # fmt: skip
 
-    def _approve(self, decision: Decision) -> None:
+    def _weigh(self, decision: Decision) -> Yes:
+        """Raises Refusal. Nothing is done."""
         if decision.act == "hold":
-            self._say_yes(decision, None, note="nothing to do")
-            return
+            return Yes(None, note="nothing to do")
         instrument = self._instruments.get(decision.instrument)
         if instrument is None:
             raise Refusal("unknown_instrument", f"{decision.instrument} is not traded here")
@@ -251,11 +272,10 @@ class RiskKeeper(Actor):
         if 0 < decision.deadline_ns < self.now:
             raise Refusal("stale", "the decision came after its deadline")
         if decision.act in ("close", "reduce"):
-            self._approve_exit(decision, instrument, self._portfolio)
-        else:
-            self._approve_entry(decision, instrument, self._portfolio)
+            return self._exit(decision, instrument, self._portfolio)
+        return self._entry(decision, instrument, self._portfolio)
 
-    def _approve_exit(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> None:
+    def _exit(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> Yes:
         held = closable(instrument, self._held(decision, portfolio))
         if not held:
             raise Refusal("nothing_to_close", f"no position in {instrument.symbol}")
@@ -268,13 +288,13 @@ class RiskKeeper(Actor):
         size = decision.size or (half(instrument, open_size) if decision.act == "reduce" else open_size)
         # A remainder below the venue's minimum is closed by the smallest order there is: it only reduces.
         size = max(floor_size(instrument, min(size, open_size)), instrument.minimum)
-        self._say_yes(decision, self._order(decision, side, size, reduce_only=True))
+        return Yes(self._order(decision, side, size, reduce_only=True))
 
     def _held(self, decision: Decision, portfolio: Portfolio) -> Decimal:
         """What the plan holds; as one plan at a time holds an instrument, that is the account's position."""
         return portfolio.held.get(decision.plan, {}).get(decision.instrument, ZERO)
 
-    def _approve_entry(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> None:
+    def _entry(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> Yes:
         self._check_open(decision, instrument, portfolio)
         limits = self._plans[decision.plan].risk if decision.plan in self._plans else self._limits
         side: Side = "buy" if decision.act == "open_long" else "sell"
@@ -299,8 +319,7 @@ class RiskKeeper(Actor):
             raise Refusal("size", f"{size} is not a size {instrument.symbol} trades in: {steps}")
         if rule := broken_limit(instrument, size, price, room, limits):
             raise Refusal(rule, f"{size} {instrument.symbol} at {price} would break {rule}")
-        self._recent.append(self.now)
-        self._say_yes(decision, self._order(decision, side, size + against), stop=stop)
+        return Yes(self._order(decision, side, size + against), stop)
 
     def _check_open(self, decision: Decision, instrument: Instrument, portfolio: Portfolio) -> None:
         """What must hold before any new risk."""
@@ -376,13 +395,13 @@ class RiskKeeper(Actor):
             decision=decision.id,
         )
 
-    def _say_yes(self, decision: Decision, order: Order | None, *, stop: Decimal | None = None, note: str = "") -> None:
-        if order:
+    def _approve(self, decision: Decision, yes: Yes) -> None:
+        if order := yes.order:
             self._working[order.client_id] = Working(order, order.price or exact(decision.price))
         self.emit(
             Approved(
                 decision=decision.id, account=self._account, plan=decision.plan, instrument=decision.instrument,
-                order=order, stop=stop, note=note,
+                order=yes.order, stop=yes.stop, note=yes.note,
             )
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from actors.agent import Agent, Manners
 from actors.brain import Brain
 from actors.chat import Known, Listener
 from actors.control import Controller
@@ -55,10 +56,13 @@ from kokex.messages import (
     Notice,
     OrderUpdate,
     Portfolio,
+    Preview,
     Prompt,
     Readings,
     Refused,
+    Remark,
     Sample,
+    Spoken,
     Trained,
 )
 from kokex.ports import Chance, Console, Control, Llm, Memory, News, Store, Venue
@@ -90,6 +94,7 @@ WIRES = [
     wire("risk", Approved, "executor", block(64), by="account"),
     wire("brain", Prompt, "llm", ask()),
     wire("news", Prompt, "llm", ask()),
+    wire("agent", Prompt, "llm", ask()),
     record("llm", LlmCall),
     wire("llm", Allowance, "scheduler", conflate("purpose")),
     # -- back up: feedback never blocks
@@ -112,9 +117,14 @@ WIRES = [
     wire("control", Command, "executor", ask()),
     wire("control", Sample, "indicator", ask()),
     wire("control", Decision, "risk", block(64), by="account"),
+    wire("control", Preview, "risk", ask()),
     wire("risk", Approved, "control", drop_oldest(256)),
     wire("risk", Refused, "control", drop_oldest(256)),
+    wire("control", Command, "agent", ask()),
+    wire("agent", Command, "control", fail(256)),
+    wire("control", Answer, "agent", fail(256)),
     record("control", Answer),
+    record("agent", Remark),
     wire(ANYONE, Alert, "notifier", drop_oldest(4096)),
     wire("executor", Fill, "notifier", drop_oldest(256)),
     wire(KERNEL, Lifecycle, "notifier", drop_oldest(256)),
@@ -124,6 +134,7 @@ WIRES = [
 CHAT_WIRES = [
     wire("chat", Command, "control", fail(256)),
     wire("control", Answer, "chat", fail(256)),
+    inlet(Spoken, "chat"),
     wire("chat", Notice, "notifier", ask()),
     wire("scheduler", Cycle, "notifier", drop_oldest(1024)),
     wire("brain", Decision, "notifier", drop_oldest(1024)),
@@ -136,7 +147,7 @@ CHAT_WIRES = [
 JOURNALED: frozenset[type[Message]] = frozenset(
     {
         Edge, Cycle, Forecast, Trained, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio,
-        Alert, Command, Answer, Lifecycle, Link, LlmCall, NewsItem,
+        Alert, Command, Answer, Lifecycle, Link, LlmCall, NewsItem, Remark,
     }
 )  # fmt: skip
 # And of what comes from outside: the rest is put on record by the actor it went to.
@@ -243,8 +254,17 @@ def build(
         news_age_ns = round(config.news.max_age_h * 3600e9) if config.news.feeds else 0
         return Forecaster(plans, ports.chance, store, ports.model, memory=ports.memory, news_age_ns=news_age_ns)
 
+    def agent(_: str) -> Agent:
+        manners = None
+        if ports.llm and ports.wording:
+            manners = Manners(
+                config.llm, ports.wording, ", ".join(f"{a.name} ({a.venue.environment})" for a in accounts)
+            )
+        return Agent(manners, tuple(known), store, config.market.speed)
+
     def control(_: str) -> Controller:
-        return Controller(plans, known, ports.control, system.status, store, ports.records, ports.pictures)
+        speed = config.market.speed
+        return Controller(plans, known, ports.control, system.status, store, ports.records, ports.pictures, speed)
 
     def notifier(_: str) -> Notifier:
         talk = Talk(
@@ -255,7 +275,8 @@ def build(
 
     def chat(_: str) -> Listener:
         names = Known(tuple(known), tuple(by_name), tuple(cash))
-        return Listener(ports.chat, config.telegram, known, names, config.market.speed, _about(config, plans))
+        talks, runs = ports.llm is not None, _about(config, plans)
+        return Listener(ports.chat, config.telegram, known, names, config.market.speed, runs, talks=talks)
 
     def market_of(symbol: str) -> str:
         return known[symbol].calendar
@@ -288,6 +309,7 @@ def build(
                 strategy="rest_for_one",
                 intensity=10,
             ),
+            Child("agent", agent, Agent),
             Child("control", control, Controller),
             *((Child("chat", chat, Listener, shutdown_s=0.05),) if how.chat else ()),
         ),

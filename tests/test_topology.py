@@ -36,7 +36,8 @@ from tests.actors.desk import memory
 
 ACCOUNTS = (Account(name="main", cash=Decimal(1000)), Account(name="shadow", cash=Decimal(1000)))
 MARKET_DATA = {"Candles", "Quote", "Book", "Mark", "Alarm", "Readings", "Sample"}
-OWN_RECORD = {"Prompt", "Allowance", "Notice"}  # what a model was asked stands in its LlmCall, words in an Answer
+# What a model was asked stands in its LlmCall, words in an Answer or a Remark; of a preview nothing comes.
+OWN_RECORD = {"Prompt", "Allowance", "Notice", "Preview", "Spoken"}
 
 
 def unheard(actor: str, message: Message) -> None:
@@ -63,7 +64,7 @@ def test_the_wires_fit_the_actors_and_the_tree_starts_from_the_record_to_the_peo
     assert list(system().cells) == [
         "journal", "notifier",
         "portfolio[main]", "executor[main]", "risk[main]", "portfolio[shadow]", "executor[shadow]", "risk[shadow]",
-        "llm", "brain", "forecaster", "news", "scheduler", "trainer", "indicator", "feed", "control",
+        "llm", "brain", "forecaster", "news", "scheduler", "trainer", "indicator", "feed", "agent", "control",
     ]  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def test_the_journal_has_every_message_from_edge_on_and_no_market_data() -> None
 
 def test_the_kernel_tells_of_lifecycles_and_the_tap_alone_reads_forecasts_and_answers() -> None:
     assert [w.target for w in WIRES if w.source == KERNEL] == ["notifier"]
-    assert [w.message.__name__ for w in WIRES if w.target == TAP] == ["Forecast", "LlmCall", "Answer"]
+    assert [w.message.__name__ for w in WIRES if w.target == TAP] == ["Forecast", "LlmCall", "Answer", "Remark"]
 
 
 def test_marks_answer_alarms() -> None:

@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "lessons": (frozenset({"lessons"}), frozenset()),
     "question": (frozenset({"symbols"}), frozenset()),
     "repair": (frozenset(), frozenset({"error"})),
+    "chat": (frozenset({"instruments"}), frozenset({"accounts"})),
 }
 LONGEST = 8_000  # characters of one text
 

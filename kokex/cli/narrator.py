@@ -23,7 +23,7 @@ from kokex.present.words import age, money
 
 # The notifier tells these itself, and does not repeat itself; as the feed tells prices.
 TOLD_ELSEWHERE = (Alert, Lifecycle)
-QUESTIONS = frozenset(spec.asks for spec in COMMANDS if spec.role == "viewer")
+QUESTIONS = frozenset({*(spec.asks for spec in COMMANDS if spec.role == "viewer"), "price", "propose"})
 
 
 @final

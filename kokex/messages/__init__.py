@@ -26,8 +26,8 @@ from kokex.messages.llm import (
 from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, NewsItem, Quote
 from kokex.messages.memory import Episode, Lesson, Situation
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
-from kokex.messages.people import Alert, Answer, Button, Command, Lifecycle, Notice, Span, Words
-from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Readings, Sample, Trained
+from kokex.messages.people import Alert, Answer, Button, Command, Lifecycle, Notice, Remark, Span, Spoken, Words
+from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Preview, Readings, Sample, Trained
 from kokex.messages.values import (
     SETTLED,
     Act,
@@ -66,6 +66,7 @@ AnyMessage = (
     | Trained
     | Briefing
     | Decision
+    | Preview
     | Prompt
     | LlmCall
     | Allowance
@@ -78,6 +79,8 @@ AnyMessage = (
     | Command
     | Answer
     | Notice
+    | Remark
+    | Spoken
     | Lifecycle
 )
 
@@ -126,11 +129,13 @@ __all__ = [
     "Outlook",
     "Portfolio",
     "Position",
+    "Preview",
     "Prompt",
     "Purpose",
     "Quote",
     "Readings",
     "Refused",
+    "Remark",
     "Reply",
     "Sample",
     "Sent",
@@ -141,6 +146,7 @@ __all__ = [
     "Signal",
     "Situation",
     "Span",
+    "Spoken",
     "Tool",
     "ToolCall",
     "Trained",

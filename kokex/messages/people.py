@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from kokex.messages.llm import Turn
 from kokex.messages.values import Message, Severity
 
 
@@ -31,6 +32,23 @@ class Answer(Message, frozen=True, kw_only=True, gc=False):
 
     command: int  # id of the Command
     body: dict[str, Any] = {}
+
+
+class Remark(Message, frozen=True, kw_only=True, gc=False):
+    """One step of a conversation with the agent, for the record: a question, an answer, what a tool brought."""
+
+    conversation: int  # 1 for the first there ever was
+    by: str  # whose conversation it is: "local", or "telegram" and the number of the user
+    turn: Turn
+    note: bool = False  # not what a person said, but what became of something they were asked
+    call: int = 0  # id of the LlmCall that an assistant's turn came from
+
+
+class Spoken(Message, frozen=True, kw_only=True, gc=False):
+    """What a model has said so far of an answer under way."""
+
+    talk: str  # as who asked named it
+    text: str
 
 
 class Span(Struct, frozen=True, array_like=True, gc=False):

@@ -114,3 +114,9 @@ class Decision(Message, frozen=True, kw_only=True, gc=False):
     limit: Decimal | None = None  # a person's limit price
     atr: float | None = None  # average true range at the decision, for the stop
     call: int = 0  # id of the LlmCall it came from
+
+
+class Preview(Message, frozen=True, kw_only=True, gc=False):
+    """A question to risk: what verdict would this decision get now? Nothing comes of it."""
+
+    decision: Decision

@@ -26,6 +26,7 @@ from kokex.messages import (
     Portfolio,
     Position,
     Prompt,
+    Remark,
     Sent,
     Situation,
 )
@@ -342,6 +343,10 @@ class Store(Protocol):
     async def llm_calls(self, last_ns: int) -> list[LlmCall]:
         """Records of requests to models, without what was asked and answered, oldest first: all that were begun within
         `last_ns` before the newest, by the system clock."""
+        ...
+
+    async def remarks(self, conversation: int) -> list[Remark]:
+        """All of a conversation, oldest first."""
         ...
 
     async def letters(self, lane: int, after: int, most: int) -> list[Letter]:

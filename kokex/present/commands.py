@@ -11,6 +11,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from kokex.market.names import matching
+
 Role = Literal["viewer", "trader", "owner"]
 ROLES: tuple[Role, ...] = ("viewer", "trader", "owner")  # each may what those before it may
 ArgumentKind = Literal["instrument", "number", "count", "plan", "account", "order", "mode", "command"]
@@ -243,9 +245,7 @@ def _checked(argument: Argument, value: str, spec: Spec, known: Known) -> str:
 
 def _instrument(value: str, known: Known, spec: Spec) -> str:
     """Its name, or the only one that begins so."""
-    wanted = value.upper()
-    found = [each for each in known.instruments if each.upper() == wanted]
-    found = found or [each for each in known.instruments if each.upper().startswith(wanted)]
+    found = matching(value, known.instruments)
     if len(found) != 1:
         choices = found or known.instruments
         what = "could be" if found else "is not traded here; there is"

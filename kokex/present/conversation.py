@@ -1,10 +1,16 @@
 """What the chat says by itself: help, questions before something is done, and that nothing was done."""
 
 from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
 
-from kokex.messages import Words
+import msgspec
+
+from kokex.messages import Order, Words
 from kokex.present.commands import COMMANDS, ROLES, Role, Spec, a, find, may
 from kokex.present.rich import bold, code, join, lines
+from kokex.present.tables import terms
+from kokex.present.words import price
 
 KEYBOARD = (
     ("/status", "/positions", "/balance"),
@@ -49,9 +55,9 @@ def only_asks(spec: Spec, args: Mapping[str, str]) -> bool:
     return spec.name == "mode" and "mode" not in args
 
 
-def question(spec: Spec, args: Mapping[str, str]) -> Words:
-    """What is about to be done, so that a yes is a yes to this."""
-    return lines(join(["❓ ", bold(_act(spec, args))]), "A tap within a minute does it.")
+def question(spec: Spec, args: Mapping[str, str], said: str = "") -> Words:
+    """What is about to be done, so that a yes is a yes to this; `said`: what it comes to."""
+    return lines(join(["❓ ", bold(_act(spec, args))]), said, "A tap within a minute does it.")
 
 
 def _act(spec: Spec, args: Mapping[str, str]) -> str:
@@ -89,6 +95,27 @@ def expired(line: str) -> Words:
 
 def wants_code(line: str) -> Words:
     return lines(join(["🔑 ", code(line)]), "Send the six digits of your authenticator within a minute.")
+
+
+def agent_said(body: Mapping[str, Any]) -> Words:
+    """The whole answer; text of a model is shown as it is."""
+    if "error" in body:
+        return join(["⚠️ ", str(body["error"])])
+    note = f"({body['note']})" if body["note"] else ""
+    return lines(body["text"].strip(), note)
+
+
+def prepared(proposal: Mapping[str, Any]) -> str:
+    """What risk would make of it now."""
+    if not proposal["order"]:
+        return ""
+    order = msgspec.convert(proposal["order"], type=Order, strict=False)
+    stop = f", stop at {price(Decimal(proposal['stop']))}" if proposal["stop"] else ""
+    return f"{order.side} {price(order.size)} {order.instrument} {terms(order)}{stop}"
+
+
+def one_at_a_time() -> Words:
+    return Words("The question before is not answered yet.")
 
 
 def no_agent() -> Words:

@@ -87,6 +87,8 @@ def line(message: AnyMessage) -> tuple[str, str] | None:
         case Alert():
             where = "" if message.account in ("", "main") else f"[{message.account}] "
             return "alert", f"{where}{message.kind}: {message.text}"
+        case Command(verb="chat"):
+            return "command", f"chat by {message.by}"  # what was said stands in the conversation
         case Command():
             args = "".join(f" {key}={value}" for key, value in message.args.items())
             return "command", f"{message.verb}{args} by {message.by}"

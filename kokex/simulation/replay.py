@@ -32,6 +32,7 @@ RECORDED = "run"  # the mode of sessions whose inputs are on record
 
 
 DECIDING = frozenset({"scheduled", "event"})  # purposes whose prompts the brain makes
+WORDED = DECIDING | {"chat"}  # and all whose prompts are made of texts that people may change
 
 
 class ReplayError(Exception):
@@ -116,6 +117,7 @@ TABLES: Mapping[str, str] = {  # table -> the column that names a row
     "fundings": "id",
     "portfolios": "id",
     "llm_calls": "id",
+    "remarks": "id",
 }
 
 
@@ -248,8 +250,8 @@ def wording_of(config: Config) -> Wording | None:
 def refuse_other_words(session: int, calls: Iterable[LlmCall], wording: Wording | None) -> None:
     """What was asked in other words, or in another form, cannot be recomputed. Raises ReplayError."""
     for call in calls:
-        now = (wording.version if wording else "none", SHAPE_VERSION)
-        if call.purpose in DECIDING and (call.wording, call.shape) != now:
+        now = (wording.version if wording else "none", SHAPE_VERSION if call.purpose in DECIDING else "")
+        if call.purpose in WORDED and (call.wording, call.shape) != now:
             raise ReplayError(
                 f"session {session} asked a model in the words of prompts {call.wording}, form {call.shape}; this "
                 f"program has prompts {now[0]}, form {now[1]}: replay it with those texts ([llm] prompts) and version"

@@ -43,8 +43,10 @@ M = TypeVar("M", bound=Message)
 class Desk:
     """Actors at work, by name. Those of an account belong to "main"."""
 
-    def __init__(self, actors: Mapping[str, Actor], *, start_ns: int = START, store: DirectStore | None = None) -> None:
-        """`store`: what is said is written there too, as the daemon's tap does."""
+    def __init__(
+        self, actors: Mapping[str, Actor], *, start_ns: int = START, store: DirectStore | None = None, first_id: int = 0
+    ) -> None:
+        """`store`: what is said is written there too, as the daemon's tap does; a second run begins at `first_id`."""
         self.actors = actors
         self._heard: list[Message] = []
 
@@ -58,7 +60,7 @@ class Desk:
         account = Group("account", tuple(c for c in children if c.name in PER_ACCOUNT), keys=("main",))
         others = tuple(c for c in children if c.name not in PER_ACCOUNT)
         tree = Group("root", (account, *others) if account.children else others)
-        self.system = System(tree, wires_among(actors), start_ns=start_ns, hooks=hooks)
+        self.system = System(tree, wires_among(actors), start_ns=start_ns, hooks=hooks, first_id=first_id)
         self._driver = Inline(self.system)
         self._driver.start()
         self._driver.run(start_ns)
@@ -100,7 +102,8 @@ def wires_among(actors: Mapping[str, Actor]) -> list[Wire]:
     sent = {(name, message) for name, actor in actors.items() for message in actor.emits}
     carried = {(name, w.message) for w in wires if w.policy.kind != "ask" for name in _writers(w, actors)}
     wires += [record(name, message) for name, message in sorted(sent - carried, key=str)]
-    heard = {(w.target, w.message) for w in wires if w.target != TAP}
+    outside = {(w.target, w.message) for w in WIRES if w.source == OUTSIDE}
+    heard = {(w.target, w.message) for w in wires if w.target != TAP} - outside
     for name, actor in actors.items():
         for message in MESSAGES:
             if (name, message) not in heard and _hears(actor, message):

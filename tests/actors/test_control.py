@@ -10,7 +10,7 @@ from actors.indicator import Sampled
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import ActorStatus
-from kokex.messages import Approved, Command, Decision, Order, Portfolio, Position, Refused
+from kokex.messages import Approved, Command, Decision, Order, Portfolio, Position, Preview, Refused
 from tests.actors.desk import BTC, ETH, INSTRUMENTS, SPOT, START, Desk, Still, memory, plan, readings
 
 PLANS = (plan("one", instruments=(BTC, ETH)), plan("two", instruments=(BTC,)))
@@ -24,6 +24,9 @@ class Obliging(Actor):
 
     def on_command(self, command: Command) -> Any:
         return {"by": self.name, "verb": command.verb, **command.args}
+
+    def on_preview(self, preview: Preview) -> Any:
+        return {"by": self.name, "act": preview.decision.act, "size": preview.decision.size}
 
 
 class Mute(Actor):
@@ -147,7 +150,21 @@ def test_what_cannot_be_done_as_asked_is_an_error_that_helps(verb: str, args: di
     assert counter.desk.take(Decision) == []
 
 
+def test_a_price_is_that_of_the_last_close_with_its_readings() -> None:
+    told = Counter().say("price", instrument=BTC)
+    assert (told["price"], told["close_ns"], told["values"]) == (100.0, START, {"atr": 2.0})
+    assert "unknown instrument" in Counter().say("price", instrument="DOGE")["error"]
+
+
 # ---- what moves money --------------------------------------------------------------------------
+
+
+def test_a_proposal_asks_risk_and_decides_nothing() -> None:
+    counter = Counter()
+    told = counter.say("propose", act="sell", instrument=BTC, size="0.5")
+    assert told == {"by": "risk", "act": "open_short", "size": "0.5"}
+    assert counter.desk.take(Decision) == []
+    assert "act 'reset' is none of buy, sell, close" in counter.say("propose", act="reset", instrument=BTC)["error"]
 
 
 def test_a_trade_is_a_decision_by_a_person() -> None:

@@ -127,6 +127,7 @@ LINES: list[tuple[AnyMessage, str]] = [
     (Link(account="main", edge="venue", up=True), "link venue main up"),
     (Alert(severity="info", kind="store", text="all is well", account="shadow"), "alert [shadow] store: all is well"),
     (Command(verb="buy", args={"size": "1"}), "command buy size=1 by local"),
+    (Command(verb="chat", args={"text": "hello\nthere"}), "command chat by local"),
     (
         Lifecycle(actor="risk[main]", event="restarting", error="ValueError: no", restarts=2),
         "actor risk[main] restarting (restart 2): ValueError: no",
@@ -145,8 +146,8 @@ def test_a_message_reads_as_one_line(message: AnyMessage, text: str) -> None:
 def test_what_only_actors_tell_each_other_has_no_line() -> None:
     silent = {kind.__name__ for kind in get_args(AnyMessage)} - {type(message).__name__ for message, _ in LINES}
     assert silent == {
-        "Alarm", "Allowance", "Answer", "Book", "Briefing", "LlmCall", "Mark", "NewsItem", "Notice", "Prompt",
-        "Sample",
+        "Alarm", "Allowance", "Answer", "Book", "Briefing", "LlmCall", "Mark", "NewsItem", "Notice", "Preview",
+        "Prompt", "Remark", "Sample", "Spoken",
     }  # fmt: skip
     assert line(Book(instrument=BTC, bids=(), asks=())) is None
 

@@ -9,13 +9,13 @@ from typing import Literal, TypeVar
 import msgspec
 
 from kokex.adapters.host.lock import FileLock
-from kokex.adapters.sqlite import llm_calls, outbox, queries
+from kokex.adapters.sqlite import conversations, llm_calls, outbox, queries
 from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
 from kokex.adapters.sqlite.rows import WRITERS, Params, Statement, statements
-from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio
+from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio, Remark
 from kokex.ports import Entry, Row
 from kokex.ports.chat import Letter
 
@@ -118,6 +118,9 @@ class DirectStore:
 
     async def llm_calls(self, last_ns: int) -> list[LlmCall]:
         return self.ask(llm_calls.within(last_ns))
+
+    async def remarks(self, conversation: int) -> list[Remark]:
+        return self.ask(conversations.remarks(conversation))
 
     async def letters(self, lane: int, after: int, most: int) -> list[Letter]:
         return self.ask(outbox.letters(lane, after, most))

@@ -18,13 +18,13 @@ import msgspec
 
 from kokex.adapters.host.lock import FileLock
 from kokex.adapters.secrets.secret import redact
-from kokex.adapters.sqlite import llm_calls, outbox, queries
+from kokex.adapters.sqlite import conversations, llm_calls, outbox, queries
 from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
 from kokex.adapters.sqlite.rows import WRITERS, Params, Statement, statements
-from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio
+from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio, Remark
 from kokex.ports import Entry, Row, StoreError
 from kokex.ports.chat import Letter
 
@@ -119,6 +119,9 @@ class LiveStore:
 
     async def llm_calls(self, last_ns: int) -> list[LlmCall]:
         return await self.ask(llm_calls.within(last_ns))
+
+    async def remarks(self, conversation: int) -> list[Remark]:
+        return await self.ask(conversations.remarks(conversation))
 
     async def letters(self, lane: int, after: int, most: int) -> list[Letter]:
         return await self.ask(outbox.letters(lane, after, most))

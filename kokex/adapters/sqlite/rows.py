@@ -13,7 +13,7 @@ from typing import Any, final
 import msgspec
 from msgspec.structs import replace
 
-from kokex.adapters.sqlite import llm_calls, models
+from kokex.adapters.sqlite import conversations, llm_calls, models
 from kokex.messages import (
     SETTLED,
     Alert,
@@ -35,6 +35,8 @@ from kokex.messages import (
     OrderUpdate,
     Portfolio,
     Refused,
+    Remark,
+    Reply,
     Trained,
 )
 from kokex.ports import CandleRow, Input, Row, Saved
@@ -82,6 +84,7 @@ LETTER = "INSERT INTO outbox(id, at, lane, kind, silent, words, expires_ns) VALU
 POSTED = "UPDATE outbox SET settled_ns = ?, why = ? WHERE id = ?"
 
 _encode = msgspec.json.Encoder().encode
+_reply = msgspec.json.Decoder(Reply)
 
 
 @final
@@ -90,7 +93,7 @@ class Batch:
 
     __slots__ = (
         "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "letters", "models",
-        "portfolios", "posted", "resolutions", "saved", "unwritten", "updates", "verdicts",
+        "portfolios", "posted", "remarks", "resolutions", "said", "saved", "unwritten", "updates", "verdicts",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -106,6 +109,8 @@ class Batch:
         self.calls: list[Params] = []
         self.resolutions: list[Params] = []
         self.models: list[Params] = []
+        self.remarks: list[Params] = []
+        self.said: list[Params] = []
         self.saved: dict[str, Params] = {}
         self.inputs: list[Params] = []
         self.candles: list[Params] = []
@@ -126,6 +131,8 @@ class Batch:
             (llm_calls.RESERVE, self.calls),
             (llm_calls.RESOLVE, self.resolutions),
             (models.INSERT, self.models),
+            (conversations.INSERT, self.remarks),
+            (conversations.INDEX, self.said),
             (SAVED, list(self.saved.values())),
             (INPUT, [(session, *params) for params in self.inputs]),
             (CANDLE, self.candles),
@@ -215,6 +222,8 @@ def _llm_call(b: Batch, m: LlmCall) -> None:
     b.journal.append((m.id, m.cause, m.at, "LlmCall", "", _encode(short).decode()))
     if m.call:
         b.resolutions.append(llm_calls.resolved(m))
+        if m.state == "ok" and m.purpose != "chat":  # of a chat, the remarks have the words
+            b.said.append((m.call, _reply.decode(m.answer).text))
     else:
         b.calls.append(llm_calls.reserved(m))
 
@@ -222,6 +231,12 @@ def _llm_call(b: Batch, m: LlmCall) -> None:
 def _trained(b: Batch, m: Trained) -> None:
     _only_told(b, m)
     b.models.append(models.params(m))
+
+
+def _told_remark(b: Batch, m: Remark) -> None:
+    _only_told(b, m)
+    b.remarks.append(conversations.params(m))
+    b.said.append((m.id, m.turn.text))
 
 
 def _saved(b: Batch, row: Saved) -> None:
@@ -267,6 +282,7 @@ WRITERS: dict[type, Callable[[Batch, Any], None]] = {
     Lifecycle: _only_told,
     Link: _only_told_of_account,
     NewsItem: _only_told,
+    Remark: _told_remark,
     Saved: _saved,
     Input: _input,
     CandleRow: _candle,

@@ -12,7 +12,7 @@ because a backtest pays for each of them twenty thousand times.
 import sqlite3
 from pathlib import Path
 
-from kokex.adapters.sqlite import episodes, llm_calls, models
+from kokex.adapters.sqlite import conversations, episodes, llm_calls, models
 from kokex.adapters.sqlite.outbox import TABLES as OUTBOX
 from kokex.ports import StoreError
 
@@ -143,7 +143,9 @@ _TABLES = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, llm_calls.TABLE, (models.TABLE,), OUTBOX, episodes.TABLES)
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _TABLES, llm_calls.TABLE, (models.TABLE,), OUTBOX, episodes.TABLES, conversations.TABLES,
+)  # fmt: skip
 
 
 def version(connection: sqlite3.Connection) -> int:
