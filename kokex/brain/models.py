@@ -4,6 +4,7 @@ Prices and quotas change without notice: each row is dated, and configuration ov
 is taken for the dearest one with the plainest abilities, so that a budget is never exceeded by ignorance.
 """
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal, Protocol
 
@@ -28,7 +29,7 @@ class Model(Struct, frozen=True, kw_only=True):
     context: int = 128_000  # tokens
     usd_in: Decimal  # per million tokens
     usd_out: Decimal
-    priced: str  # the day these prices were read
+    priced: str  # the day these prices were read; empty: they are those of the dearest
     rpm: int = 0  # of its free tier, 0: none known
     rpd: int = 0
     reset_zone: str = "UTC"  # where its day begins
@@ -93,36 +94,72 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         ) / 1_000_000
 
 
-def _row(prefix: str, api: Api, usd_in: str, usd_out: str, **more: object) -> Model:
-    return Model(prefix=prefix, api=api, usd_in=Decimal(usd_in), usd_out=Decimal(usd_out), priced=_READ, **more)  # type: ignore[arg-type]
+def _row(prefix: str, api: Api, usd_in: str, usd_out: str, read: str, **more: object) -> Model:
+    return Model(prefix=prefix, api=api, usd_in=Decimal(usd_in), usd_out=Decimal(usd_out), priced=read, **more)  # type: ignore[arg-type]
 
 
-_READ = "2026-11-20"
-_GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai/"
-_QWEN = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"
-_DEEPSEEK = "https://api.deepseek.com"
-_PACIFIC = "America/Los_Angeles"
-
-# The first row that fits counts.
-MODELS: tuple[Model, ...] = (
-    _row("claude-haiku-4-5", "anthropic", "1", "5", context=200_000, cutoff="2025-02"),
-    _row("claude-haiku", "anthropic", "0.10", "0.50", context=200_000),
-    _row("claude-sonnet-5", "anthropic", "2", "10", context=200_000, cutoff="2026-01"),
-    _row("claude-opus-5", "anthropic", "4", "20", context=200_000, cutoff="2026-05"),
-    _row("claude", "anthropic", "5", "25", context=200_000),
-    _row("gpt-6-luna", "openai", "0.10", "0.50"),
-    _row("gpt-6-sol", "openai", "2", "10"),
+_GEMINI: Mapping[str, object] = {
+    "base_url": "https://generativelanguage.googleapis.com/v1beta/openai/",
     # Google publishes no free quota any longer; twenty a day is what users were left with.
-    _row("gemini-3.1-flash-lite", "openai", "0.25", "1.50", base_url=_GEMINI, rpm=5, rpd=20, reset_zone=_PACIFIC,
-         context=1_000_000),
-    _row("gemini-3.5-flash-lite", "openai", "0.25", "1.50", base_url=_GEMINI, rpm=5, rpd=20, reset_zone=_PACIFIC,
-         context=1_000_000),
-    _row("gemini", "openai", "1.50", "7.50", base_url=_GEMINI, rpm=5, rpd=20, reset_zone=_PACIFIC, context=1_000_000),
-    _row("qwen", "openai", "1.20", "6", base_url=_QWEN, schema="json", context=128_000),
-    _row("deepseek", "openai", "0.60", "2.40", base_url=_DEEPSEEK, schema="json", tool_choice=False, context=128_000),
-)  # fmt: skip
+    "rpm": 5,
+    "rpd": 20,
+    "reset_zone": "America/Los_Angeles",
+    "context": 1_000_000,
+}
+_QWEN: Mapping[str, object] = {
+    "base_url": "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "schema": "json", "context": 991_000
+}  # fmt: skip
+_DEEPSEEK: Mapping[str, object] = {
+    "base_url": "https://api.deepseek.com", "schema": "json", "tool_choice": False, "context": 1_000_000
+}  # fmt: skip
+_CLAUDE: Mapping[str, object] = {"context": 1_000_000}
+_GPT: Mapping[str, object] = {"context": 1_050_000}
+_DEAREST = ("10", "50")  # of all that follow; a model nobody has a row for is taken for it
+
+# The first row that fits counts. Prices are of prompts as short as ours are: some cost more beyond 200,000 tokens.
+MODELS: tuple[Model, ...] = (
+    # platform.claude.com/docs: the overview of models and the page of each
+    _row("claude-haiku-5-5", "anthropic", "0.10", "0.50", "2026-11-26", **_CLAUDE, cutoff="2026-06"),
+    _row("claude-haiku-4-5", "anthropic", "1", "5", "2026-11-26", context=200_000, cutoff="2025-02"),
+    _row("claude-sonnet-5-5", "anthropic", "2", "10", "2026-11-26", **_CLAUDE, cutoff="2026-06"),
+    _row("claude-sonnet-5", "anthropic", "2", "10", "2026-11-26", **_CLAUDE, cutoff="2026-01"),
+    _row("claude-opus-5-5", "anthropic", "4", "20", "2026-11-26", **_CLAUDE, cutoff="2026-06"),
+    _row("claude-opus-5", "anthropic", "5", "25", "2026-11-26", **_CLAUDE, cutoff="2026-05"),
+    _row("claude-fable-5-2", "anthropic", "8", "40", "2026-11-26", **_CLAUDE, cutoff="2026-06"),
+    _row("claude-fable-5-1", "anthropic", "10", "50", "2026-11-26", **_CLAUDE, cutoff="2026-06"),
+    _row("claude", "anthropic", *_DEAREST, "", context=200_000),
+    # developers.openai.com/api/docs/models; gpt-6-sol and gpt-6-luna as announced on 2026-09-22
+    _row("gpt-6.2-astra", "openai", "8", "40", "2026-11-26", **_GPT, cutoff="2026-05"),
+    _row("gpt-6.2-sol", "openai", "2", "10", "2026-11-26", **_GPT, cutoff="2026-06"),
+    _row("gpt-6.1-terra", "openai", "1", "5", "2026-11-26", **_GPT),
+    _row("gpt-6-luna", "openai", "0.10", "0.50", "2026-11-26", **_GPT),
+    _row("gpt-6-sol", "openai", "2", "10", "2026-11-26", **_GPT),
+    _row("gpt-6-astra", "openai", "10", "50", "2026-11-26", **_GPT, cutoff="2026-04"),
+    _row("gpt-5.6-luna", "openai", "0.20", "1.20", "2026-11-26", **_GPT, cutoff="2026-02"),
+    _row("gpt-5.6-terra", "openai", "2", "12", "2026-11-26", **_GPT, cutoff="2026-02"),
+    _row("gpt-5.6", "openai", "4", "20", "2026-11-26", **_GPT, cutoff="2026-02"),  # sol by another name
+    _row("gpt", "openai", *_DEAREST, ""),
+    # ai.google.dev/gemini-api/docs/pricing as others quote it; 3.8 Flash costs half of this until the end of 2026
+    _row("gemini-3.8-flash", "openai", "1.50", "7.50", "2026-10-07", **_GEMINI),
+    _row("gemini-3.5-flash-lite", "openai", "0.30", "2.50", "2026-07-31", **_GEMINI),
+    _row("gemini-3.5-flash", "openai", "1.50", "9", "2026-07-31", **_GEMINI),
+    _row("gemini-3.1-flash-lite", "openai", "0.25", "1.50", "2026-07-31", **_GEMINI, cutoff="2025-01"),
+    _row("gemini-3.1-pro", "openai", "2", "12", "2026-07-31", **_GEMINI),
+    _row("gemini-2.5-flash-lite", "openai", "0.10", "0.40", "2026-07-31", **_GEMINI),
+    _row("gemini-2.5-flash", "openai", "0.30", "2.50", "2026-07-31", **_GEMINI),
+    _row("gemini-2.5-pro", "openai", "1.25", "10", "2026-07-31", **_GEMINI),
+    _row("gemini", "openai", *_DEAREST, "", **_GEMINI),
+    # Alibaba Cloud Model Studio, international, as Vercel's gateway passes it on
+    _row("qwen3.8-max", "openai", "2", "6", "2026-11-26", **_QWEN),
+    _row("qwen3.8-flash", "openai", "0.15", "0.47", "2026-11-26", **_QWEN),
+    _row("qwen", "openai", *_DEAREST, "", **_QWEN),
+    # api-docs.deepseek.com/quick_start/pricing, the hours in which it costs most; older names are served as flash
+    _row("deepseek-flash", "openai", "0.30", "1.20", "2026-11-15", **_DEEPSEEK),
+    _row("deepseek-v4-flash", "openai", "0.30", "1.20", "2026-11-15", **_DEEPSEEK),
+    _row("deepseek", "openai", "1.32", "3.96", "2026-11-15", **_DEEPSEEK),  # v4-pro, its dearest
+)
 UNKNOWN = Model(
-    prefix="", api="openai", usd_in=Decimal(5), usd_out=Decimal(25), priced="", context=32_000, reset_zone="UTC"
+    prefix="", api="openai", usd_in=Decimal(_DEAREST[0]), usd_out=Decimal(_DEAREST[1]), priced="", context=32_000
 )
 
 
