@@ -32,6 +32,10 @@ KEY = "kokex"  # key, secret and passphrase of the account that is there unless 
 @click.option(
     "--funding-every", type=Span(), default="8h", show_default=True, metavar="SPAN", help="Between fundings of swaps."
 )
+@click.option(
+    "--data", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+    help="Keep accounts and market in this file, and go on from there.",
+)  # fmt: skip
 @click.option("--seed", type=int, help="Of the simulated prices, to see them again.")
 @click.option(
     "--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Serve https and wss with this certificate."
@@ -43,13 +47,13 @@ KEY = "kokex"  # key, secret and passphrase of the account that is there unless 
 def exchange(
     port: int, host: str, key: str, secret: str, passphrase: str, accounts: Path | None, candles: tuple[Path, ...],
     funding_every: float, seed: int | None, tls_cert: Path | None, tls_key: Path | None, faults: bool, no_limits: bool,
-    for_s: float | None,
+    for_s: float | None, data: Path | None,
 ) -> None:  # fmt: skip
     """A paper exchange that speaks OKX's v5 API.
 
     REST at /api/v5, WebSocket at /ws/v5/public, private and business. One account in futures mode with 100,000 USDT;
     ten coins as spot and USDT swaps at simulated prices, or your own candles. Everything is kept in memory and gone
-    when it ends. Point any OKX client here by its host; docs/exchange.md has examples.
+    when it ends, unless --data names a file. Point any OKX client here by its host; docs/exchange.md has examples.
 
     \b
     Example: practise on your own candles, funding every ten minutes
@@ -61,7 +65,7 @@ def exchange(
         host=host, port=port, key=key, secret=secret, passphrase=passphrase, accounts=accounts, candles=candles,
         funding_s=int(funding_every), seed=seed, tls_cert=tls_cert, tls_key=tls_key, faults=faults,
         limited=not no_limits,
-        for_s=for_s,
+        for_s=for_s, data=data,
     )  # fmt: skip
     try:
         serve(opening, lambda line: print(line, file=sys.stderr, flush=True))

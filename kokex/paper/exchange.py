@@ -67,9 +67,11 @@ class Exchange:
         self.admit(Account(account, kind, cash), self._funds)
 
     def admit(self, account: Account, means: Means) -> None:
-        """Opens an account that keeps other books, or pays otherwise, than the plain ones."""
+        """Opens an account that keeps other books, or pays otherwise, than the plain ones; its orders work on."""
         self._accounts[account.name] = account
         self._means[account.name] = means
+        for working in account.working.values():
+            self._enqueue(account, working)
 
     def snapshot(self, account: str) -> bytes:
         """All that is needed to take an account up again; of settled orders, fills and fundings only the last."""
@@ -92,8 +94,6 @@ class Exchange:
             for working in tuple(self._accounts[account].working.values()):
                 self._unqueue(self._accounts[account], working)
         self.admit(restored, self._funds)
-        for working in restored.working.values():
-            self._enqueue(restored, working)
 
     def state(self, account: str) -> VenueState:
         """Cash, open positions at their last known prices, and working orders."""

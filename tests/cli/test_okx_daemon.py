@@ -18,14 +18,15 @@ from kokex.adapters.okx.sign import Credentials
 from kokex.adapters.okx.wire import number
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader, integrity
-from kokex.messages import SETTLED, Alert, Fill, Funding
+from kokex.messages import SETTLED, Alert, Fill, Funding, Link, OrderUpdate
 from tests.adapters.okx.exchange.servers import Running, exchange
 from tests.cli.daemons import Daemon, daemon, kokex
 
 ZERO = Decimal(0)
+COINS = ("BTC", "ETH", "SOL", "DOGE", "XRP", "ADA", "AVAX", "LTC")  # so many that there is always something to trade
 LIVELY = {
     "KOKEX__MARKET__SOURCE": "okx",
-    "KOKEX__MARKET__INSTRUMENTS": "BTC-USDT-SWAP,ETH-USDT-SWAP,SOL-USDT-SWAP",
+    "KOKEX__MARKET__INSTRUMENTS": ",".join(f"{base}-USDT-SWAP" for base in COINS),
     "KOKEX__STRATEGIES__TREND__FAST": "3",
     "KOKEX__STRATEGIES__TREND__SLOW": "8",
     "KOKEX__STRATEGIES__TREND__BAND": "0.2",
@@ -51,6 +52,12 @@ def fault(server: Running, **switch: Any) -> None:
 def wait_for_fills(running: Daemon, count: int) -> None:
     for _ in range(count):
         running.wait_for("fill")
+
+
+def wait_until_connected(running: Daemon, times: int = 1) -> None:
+    """Until the private streams have stood so often."""
+    while sum("connected to OKX" in line and line.split()[2] == "venue" for line in running.lines) < times:
+        running.wait_for("venue")
 
 
 def trade_until_struck(running: Daemon, server: Running) -> None:
@@ -121,23 +128,41 @@ def told_of_the_stream(place: Path) -> list[str]:
     return ["down" if "is down" in text else "back" for text in texts]
 
 
-def test_lost_replies_and_kills_double_nothing_and_lose_nothing(tmp_path: Path) -> None:
-    with exchange("--faults", "--no-limits", "--funding-every", "15s", "--seed", "3") as server:
+def entries_while_down(place: Path) -> list[str]:
+    """Orders that were sent to open something while the private stream was down."""
+    up, found = True, list[str]()
+    with Reader(place / "data" / "kokex.db") as reader:
+        for each in reader.ask(queries.journal(kinds=("Link", "OrderUpdate"))):
+            if isinstance(each, Link) and each.edge == "venue":
+                up = each.up
+            elif isinstance(each, OrderUpdate) and each.order and not each.order.reduce_only and not up:
+                found.append(each.client_id)
+    return found
+
+
+def test_lost_replies_and_kills_of_either_side_double_nothing_and_lose_nothing(tmp_path: Path) -> None:
+    options = ("--faults", "--no-limits", "--funding-every", "15s", "--data", str(tmp_path / "exchange.db"))
+    with exchange(*options, "--seed", "3") as server:
         with daemon(tmp_path, settings=settings(server)) as running:
             wait_for_fills(running, 2)
             fault(server, kind="drop", on="/trade/order", over="rest", count=2)
             trade_until_struck(running, server)
             running.end(signal.SIGKILL)
         with daemon(tmp_path, settings=settings(server)) as running:
-            running.wait_for("venue")  # connected: what fills before that may be what the kill left behind
+            wait_until_connected(running)  # what fills before that may be what the kill left behind
             wait_for_fills(running, 2)
             fault(server, kind="drop", on="/trade/order", over="rest", count=1)
             fault(server, kind="sockets", abrupt=True)
             trade_until_struck(running, server)
-            running.wait_for("price")  # ten seconds at most, in which all comes to rest
-            assert running.end() == 0, running.lines[-5:]
-        calm(tmp_path, server)
-    assert told_of_the_stream(tmp_path) == ["down", "back"]
+            wait_until_connected(running, 2)
+            server.kill()
+            with exchange(*options, port=server.port) as again:
+                wait_until_connected(running, 3)
+                wait_for_fills(running, 2)
+                assert running.end() == 0, running.lines[-5:]
+                calm(tmp_path, again)
+    assert told_of_the_stream(tmp_path) == ["down", "back", "down", "back"]
+    assert entries_while_down(tmp_path) == []
 
 
 def test_what_is_not_fit_is_refused_with_its_remedy(tmp_path: Path) -> None:

@@ -266,9 +266,14 @@ class Algos:
     def _follow(self, member: Member, algo: Algo) -> None:
         if not algo.following:
             self._start_following(algo)
+            if algo.following:
+                member.noted(member, "algo", algo.id, algo)
             return
         last = self._price(algo.listing, "last")
-        algo.extreme = max(algo.extreme, last) if algo.side == "sell" else min(algo.extreme, last)
+        extreme = max(algo.extreme, last) if algo.side == "sell" else min(algo.extreme, last)
+        if extreme != algo.extreme:
+            algo.extreme = extreme
+            member.noted(member, "algo", algo.id, algo)
         level = algo.moving_trigger
         if level is not None and ((last <= level) if algo.side == "sell" else (last >= level)):
             self._fire(member, algo, "", MARKET)

@@ -139,7 +139,12 @@ class Server:
         weight = len(decoded) if endpoint.batch and isinstance(decoded, list) else 1  # pyright: ignore[reportUnknownArgumentType]
         if not venue.admit(call, (method, path), max(1, weight), request.remote or ""):
             raise Failure("50011")
-        answer = endpoint.handler(call)
+        try:
+            answer = endpoint.handler(call)
+        finally:
+            if call.who and method == "POST":
+                call.who.noted(call.who, "", "", None)
+                venue.keep()
         return answer if isinstance(answer, dict) else {"code": "0", "msg": "", "data": answer}, endpoint
 
     @staticmethod

@@ -121,6 +121,29 @@ class Course:
         self._prune(self.next)
         self.next += 1
 
+    def latest(self) -> Iterator[tuple[int, int, Bar]]:
+        """(span, opening, bar) of those that the newest second is in, as they stand."""
+        for span in SPANS:
+            begin = self.next - 1 - (self.next - 1) % span
+            if bar := self._kept[span].get(begin):
+                yield span, begin, bar
+
+    def resume(self, rows: Iterable[tuple[int, int, Bar]]) -> None:
+        """Takes up what `latest` told, second by second, of a course that began as this one did."""
+        for span, begin, bar in rows:
+            self._kept[span][begin] = bar
+            if span == 1 and begin >= self.next:
+                self.next, self._path.price = begin + 1, bar.close
+
+    @property
+    def oldest_second(self) -> int:
+        """Bars of a second that opened before it are not kept."""
+        return self.next - SECONDS_KEPT
+
+    def skip(self, to: int) -> None:
+        """Nothing happens until then."""
+        self.next = max(self.next, to)
+
     def _from_tape(self, at: int) -> Bar | None:
         for when, bar in self._ahead:
             if when == at:

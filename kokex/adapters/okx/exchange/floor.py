@@ -7,6 +7,8 @@ who listen. `tick` is called by the server's clock; after a pause it catches up 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from kokex.adapters.okx.exchange.board import Board
 from kokex.adapters.okx.exchange.course import Bar, Course, refine
 from kokex.adapters.okx.exchange.listing import Listing
@@ -17,6 +19,7 @@ from kokex.ports import Chance
 PARTS = 4  # ticks in a second
 TICK_NS = 1_000_000_000 // PARTS
 MATCH_LEVELS = 50
+LEFT_OUT = 1000
 DAY = 86_400
 
 
@@ -30,6 +33,14 @@ class Day(NamedTuple):
     quote_volume: float
     utc0: float
     utc8: float
+
+
+class Market(Struct):
+    """What a floor that goes on later needs, besides its courses: (trade number, book's sequence) and funding rates."""
+
+    boards: dict[str, tuple[int, int]]
+    rates: dict[str, float]
+    paid: dict[str, list[tuple[int, float]]]
 
 
 class Floor:
@@ -57,6 +68,21 @@ class Floor:
             ]
         for board in self.boards.values():
             self._open(board)
+
+    def market(self) -> Market:
+        return Market(
+            {symbol: (each.number, each.sequence) for symbol, each in self.boards.items()}, self.rates, self.paid
+        )
+
+    def resume(self, market: Market) -> None:
+        """Goes on from there. Some numbers are left out: they may have been told, and not been kept."""
+        self.rates.update(market.rates)
+        self.paid.update(market.paid)
+        for symbol, (number, sequence) in market.boards.items():
+            if board := self.boards.get(symbol):
+                board.number, board.sequence = number + LEFT_OUT, sequence + LEFT_OUT
+                board.trades.clear()
+                self._open(board)
 
     def _open(self, board: Board) -> None:
         board.see(self.courses[board.listing.pair].price, self.now_ms)

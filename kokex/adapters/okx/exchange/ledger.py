@@ -115,7 +115,7 @@ class Ledger:
         order.last_fill = row
         if booked.leg is not None:
             booked.leg.trade_id = row["tradeId"]
-        member.record(member.fills, row)
+        member.record_fill(row)
         self._trade_bills(member, order, fill, booked, row)
         if order.state == "filled":
             member.live.pop(order.id, None)
@@ -161,7 +161,7 @@ class Ledger:
             number = row["billId"] if index == 0 else self._desk.numbers()
             balance = booked.balance.get(currency, ZERO)
             ts = int(row["ts"])
-            member.record(member.bills, bill(number, "2", row["subType"], currency, change, balance, ts, **rest))
+            member.record_bill(bill(number, "2", row["subType"], currency, change, balance, ts, **rest))
 
     # ---- funding --------------------------------------------------------------------------------
 
@@ -178,8 +178,7 @@ class Ledger:
         currency = listing.inst.quote
         member.books.pay_funding(leg, amount, currency)
         leg.changed_ns = due_s * 1_000_000_000
-        member.record(
-            member.bills,
+        member.record_bill(
             bill(
                 self._desk.numbers(), "8", "173" if amount < 0 else "174", currency, amount,
                 member.books.balance(currency), self._desk.now_ms(), instId=listing.id, instType="SWAP",
@@ -198,5 +197,5 @@ class Ledger:
         row = bill(
             self._desk.numbers(), "1", sub, currency, amount, balance, self._desk.now_ms(), sz=plain(amount), **extra
         )
-        member.record(member.bills, row)
+        member.record_bill(row)
         self.moved(member, leg=None, currencies={currency: amount}, event="transferred")

@@ -1,7 +1,9 @@
 """An account of the exchange: its settings, its orders, and what is on record of it."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import count
+from typing import Any
 
 from kokex.adapters.okx.exchange.listing import Listing, Row
 from kokex.adapters.okx.exchange.orders import Algo, Order
@@ -43,6 +45,7 @@ class Member:
         self.cancel_at_ms: dict[str, int] = {}  # by tag, "" for all: cancel-all-after
         self.changed_ms = 0
         self.funding_balance: dict[str, Decimal] = {}
+        self.noted: Callable[[Member, str, str, Any], None] = _forgotten  # (member, kind, number, what changed)
 
     @property
     def hedged(self) -> bool:
@@ -81,10 +84,17 @@ class Member:
     def find_algo(self, algo_id: str, client_id: str) -> Algo | None:
         return self.algos.get(algo_id) if algo_id else self.algo_by_client.get(client_id)
 
-    def record(self, rows: list[Row], row: Row) -> None:
+    def record_fill(self, row: Row) -> None:
+        self._record("fill", self.fills, row)
+
+    def record_bill(self, row: Row) -> None:
+        self._record("bill", self.bills, row)
+
+    def _record(self, kind: str, rows: list[Row], row: Row) -> None:
         rows.append(row)
         if len(rows) > 2 * KEPT:
             del rows[:KEPT]
+        self.noted(self, kind, row["billId"], row)
 
     def closing(self, listing: Listing, mode: str, side: str) -> Decimal:
         """What pending orders would close of a position of long and short mode."""
@@ -101,3 +111,7 @@ class Member:
 
     def move(self, currency: str, amount: Decimal) -> None:
         self.books.balances[currency] = EXACT.add(self.books.balance(currency), amount)
+
+
+def _forgotten(*_: object) -> None:
+    """Nobody keeps it."""

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
@@ -17,11 +17,15 @@ from kokex.adapters.host.chance import Random, fresh_seed
 from kokex.adapters.host.clock import TradingClock
 from kokex.adapters.okx.exchange.app import Server, serving
 from kokex.adapters.okx.exchange.course import Course
-from kokex.adapters.okx.exchange.listing import usual_listings
+from kokex.adapters.okx.exchange.keeping import Begun, Keeping, KeepingError
+from kokex.adapters.okx.exchange.listing import Listing, usual_listings
 from kokex.adapters.okx.exchange.signing import Key
-from kokex.adapters.okx.exchange.tapes import TapeError
+from kokex.adapters.okx.exchange.tapes import Tape, TapeError
 from kokex.adapters.okx.exchange.tapes import read as tapes_of
 from kokex.adapters.okx.exchange.venue import CASH, Owner, Venue
+from kokex.paper.prices import common_shocks
+
+AWAY_S = 2 * 3600  # of a longer time away only the end has candles
 
 
 class OpeningError(Exception):
@@ -45,6 +49,7 @@ class Opening(Struct, kw_only=True):
     faults: bool = False
     limited: bool = True
     for_s: float | None = None
+    data: Path | None = None
 
 
 class _Account(Struct, forbid_unknown_fields=True):
@@ -88,37 +93,76 @@ def venue(opening: Opening) -> tuple[Venue, list[str]]:
     """The exchange, its market at this moment, and what there is to say of it. Raises OpeningError."""
     if opening.funding_s < 1:
         raise OpeningError("--funding-every is a second at least")
-    clock = TradingClock()
-    seed = fresh_seed() if opening.seed is None else opening.seed
-    start = clock.now() // 1_000_000_000
+    keeping = None
     try:
-        tapes = tapes_of(opening.candles, start)
-    except TapeError as error:
+        keeping = Keeping(opening.data) if opening.data else None
+        return _venue(opening, keeping)
+    except (TapeError, KeepingError, OpeningError) as error:
+        if keeping:
+            keeping.close()
         raise OpeningError(str(error)) from None
+
+
+def _venue(opening: Opening, keeping: Keeping | None) -> tuple[Venue, list[str]]:
+    clock = TradingClock()
+    now_s = clock.now() // 1_000_000_000
+    begun = Begun(fresh_seed() if opening.seed is None else opening.seed, now_s)
+    if keeping:
+        begun = _as_before(keeping.begun(begun), opening)
+    tapes = tapes_of(opening.candles, begun.start_s)
     listings = usual_listings()
     known = {each.id for each in listings}
     listings += [tape.listing for tape in tapes.values() if tape.listing.id not in known]
+    market = Random(begun.seed if begun.start_s == now_s else f"{begun.seed}:{now_s}")
+    courses = _courses(listings, tapes, begun, now_s)
+    if keeping:
+        _resume(courses, keeping, market, now_s)
+    made = Venue(
+        listings, courses, owners(opening), market, clock.now, funding_s=opening.funding_s, limited=opening.limited,
+        keeping=keeping,
+    )  # fmt: skip
+    notes = [
+        f"{tape.listing.id}: {len(tape.rows)} candles of {tape.span} s, moved by {tape.moved_s / 86_400:g} days"
+        for tape in tapes.values()
+    ]
+    return made, notes
+
+
+def _as_before(begun: Begun, opening: Opening) -> Begun:
+    if opening.seed not in (None, begun.seed):
+        raise OpeningError(f"{opening.data}: its market began with --seed {begun.seed}; leave --seed out")
+    return begun
+
+
+def _courses(listings: list[Listing], tapes: Mapping[str, Tape], begun: Begun, now_s: int) -> dict[str, Course]:
     courses: dict[str, Course] = {}
+    seed = begun.seed
     for pair in dict.fromkeys(each.pair for each in listings):
         tape = tapes.get(pair)
         usual = next(each.usual for each in listings if each.pair == pair)
         courses[pair] = Course(
             usual,
-            start,
-            Random(f"{seed}:{pair}"),
+            begun.start_s,
+            Random(f"{seed}:{pair}" if begun.start_s == now_s else f"{seed}:{pair}:{now_s}"),
             lambda at, pair=pair: Random(f"{seed}:{pair}:{at}"),
             tape.rows if tape else (),
             tape.span if tape else 0,
         )
-    market = Random(seed)
-    notes = [
-        f"{tape.listing.id}: {len(tape.rows)} candles of {tape.span} s, moved by {tape.moved_s / 86_400:g} days"
-        for tape in tapes.values()
-    ]
-    made = Venue(
-        listings, courses, owners(opening), market, clock.now, funding_s=opening.funding_s, limited=opening.limited
-    )
-    return made, notes
+    return courses
+
+
+def _resume(courses: Mapping[str, Course], keeping: Keeping, market: Random, now_s: int) -> None:
+    """What happened, and then what happens while nobody looks."""
+    for pair, course in courses.items():
+        keeping.resume(pair, course)
+    begin = max(now_s - AWAY_S, min(course.next for course in courses.values()))
+    for course in courses.values():
+        course.skip(begin)
+    for second in range(begin, now_s):
+        common = common_shocks(market)
+        for course in courses.values():
+            if course.next == second:
+                course.close(course.draw(common))
 
 
 def tls(opening: Opening) -> ssl.SSLContext | None:

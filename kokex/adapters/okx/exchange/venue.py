@@ -14,6 +14,7 @@ from kokex.adapters.okx.exchange.faults import Faults
 from kokex.adapters.okx.exchange.floor import Floor
 from kokex.adapters.okx.exchange.holdings import Holdings
 from kokex.adapters.okx.exchange.hub import Hub
+from kokex.adapters.okx.exchange.keeping import Keeping
 from kokex.adapters.okx.exchange.ledger import Ledger
 from kokex.adapters.okx.exchange.limits import Limits
 from kokex.adapters.okx.exchange.line import Topic
@@ -72,10 +73,15 @@ class Venue:
         *,
         funding_s: int = 8 * 3600,
         limited: bool = True,
+        keeping: Keeping | None = None,
     ) -> None:
+        """`keeping`: where it goes on from, and what outlives it. Raises KeepingError."""
         owners = list(owners)
+        self._keeping = keeping
         self.now_ns = now_ns
         self.floor = Floor(listings, courses, chance, funding_s, now_ns() // 1_000_000_000)
+        if keeping and (market := keeping.market()):
+            self.floor.resume(market)
         instruments = {each.id: each.inst for each in listings}
         self.exchange = Exchange(list(instruments.values()), Rules(), now_ns, self._heard)
         self.exchange.marks.update(
@@ -86,12 +92,7 @@ class Venue:
         self.desk = Desk(self.floor, self.exchange, self.numbers, now_ns)
         self.members: dict[str, Member] = {}
         for index, owner in enumerate(owners):
-            books = MarginAccount(owner.key.account, "margin", Decimal(0), balances=dict(owner.cash))
-            self.exchange.admit(books, self.funds)
-            uid = str(446_556_000_000_000 + index)
-            member = Member(owner.key.account, uid, books, level=owner.level, mode=owner.position_mode)
-            member.changed_ms = self.now_ms()
-            self.members[member.name] = member
+            self._open(owner, str(446_556_000_000_000 + index))
         self.keys = Keys([owner.key for owner in owners])
         self.holdings = Holdings(self.floor, self.funds)
         self.ledger = Ledger(self.desk, self.members)
@@ -104,6 +105,28 @@ class Venue:
         self.desk.told, self.algos.told = self._tell_order, self._tell_algo
         self.ledger.filled, self.ledger.moved = self.algos.attach, self._moved
         self._regular_ms = 0
+
+    def _open(self, owner: Owner, uid: str) -> None:
+        """An account as it was, or a new one."""
+        name, keeping = owner.key.account, self._keeping
+        kept = keeping.settings(name, self.floor.listings) if keeping else None
+        if kept:
+            member = Member(name, kept.uid, kept.books, level=kept.level, mode=kept.position_mode)
+            member.leverage, member.cancel_at_ms = kept.leverage, kept.cancel_at_ms
+            member.funding_balance, member.changed_ms = kept.funding_balance, kept.changed_ms
+        else:
+            books = MarginAccount(name, "margin", Decimal(0), balances=dict(owner.cash))
+            member = Member(name, uid, books, level=owner.level, mode=owner.position_mode)
+            member.changed_ms = self.now_ms()
+        if keeping:
+            keeping.take_up(member, self.floor.listings)
+        self.exchange.admit(member.books, self.funds)
+        self.members[name] = member
+
+    def keep(self) -> None:
+        """Once a request or a tick is through, before anybody hears of it."""
+        if self._keeping:
+            self._keeping.flush(self.floor)
 
     def now_ms(self) -> int:
         return self.now_ns() // 1_000_000
@@ -126,6 +149,7 @@ class Venue:
             for member in self.members.values():
                 self.hub.regular(member)
             self.limits.sweep(now)
+        self.keep()
 
     def _dead_men(self) -> None:
         now = self.now_ms()
@@ -139,6 +163,7 @@ class Venue:
     # ---- what is told ---------------------------------------------------------------------------
 
     def _tell_order(self, member: Member, order: Order, fill: Row | None, **what: str) -> None:
+        member.noted(member, "order", order.id, order)
         last = exact(round(self.floor.boards[order.listing.id].last, 10))
         row = order.push(last, fill=fill, **what)
         listing = order.listing
@@ -154,6 +179,7 @@ class Venue:
             self._tell_account(member)  # what it holds changed
 
     def _tell_algo(self, member: Member, algo: Algo, *, request: str = "", amended: str = "") -> None:
+        member.noted(member, "algo", algo.id, algo)
         row = algo.row() | {"amendResult": amended, "count": "1", "notionalUsd": "", "reqId": request}
         listing = algo.listing
         for channel in ("orders-algo", "algo-advance") if algo.type == "move_order_stop" else ("orders-algo",):
@@ -169,6 +195,7 @@ class Venue:
     def _moved(self, member: Member, *, leg: Leg | None, currencies: Mapping[str, Decimal], event: str = "filled",
                trade: tuple[str, str] | None = None) -> None:  # fmt: skip
         """Money or a position changed."""
+        member.noted(member, "", "", None)
         if leg is not None and not leg.position.size:
             self.algos.position_closed(member, leg)
         self._tell_account(member)
@@ -244,6 +271,8 @@ class Venue:
             answer = endpoint.handler(call)
         except Failure as failure:
             return {"code": failure.code, "msg": failure.text, "data": []}
+        finally:
+            self.keep()
         row = answer if isinstance(answer, dict) else {"code": "0", "data": answer}
         return {"code": row["code"], "msg": "", "data": row["data"]}
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 class Running(NamedTuple):
     port: int
     line: str  # what it said
+    process: "subprocess.Popen[str]"
 
     @property
     def rest(self) -> str:
@@ -21,11 +22,15 @@ class Running(NamedTuple):
     def ws(self) -> str:
         return f"ws://127.0.0.1:{self.port}/ws/v5"
 
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
 
 @contextmanager
-def exchange(*options: str) -> Generator[Running, None, None]:
-    """`kokex exchange` on a free port, ended with the block."""
-    command = [sys.executable, "-m", "kokex", "exchange", "--port", "0", "--key", "k", "--secret", "s"]
+def exchange(*options: str, port: int = 0) -> Generator[Running, None, None]:
+    """`kokex exchange`, on a free port unless told otherwise, ended with the block unless the test killed it."""
+    command = [sys.executable, "-m", "kokex", "exchange", "--port", str(port), "--key", "k", "--secret", "s"]
     process = subprocess.Popen(
         [*command, "--passphrase", "p", *options],
         stderr=subprocess.PIPE,
@@ -36,7 +41,9 @@ def exchange(*options: str) -> Generator[Running, None, None]:
     try:
         line = process.stderr.readline()
         assert line.startswith("exchange: http"), line + process.stderr.read()
-        yield Running(int(line.split("127.0.0.1:")[1].split("/")[0]), line)
+        yield Running(int(line.split("127.0.0.1:")[1].split("/")[0]), line, process)
+        if process.poll() == -signal.SIGKILL:
+            return
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0, process.stderr.read()
         said = process.stderr.read()
