@@ -24,6 +24,15 @@ from kokex.adapters.okx.rest import Rest
 from kokex.adapters.okx.sign import Credentials
 from kokex.adapters.okx.units import AccountMode
 from kokex.adapters.okx.venue import OkxVenue
+from kokex.adapters.okx.wire.trade import (
+    AmendAlgo,
+    AmendOrder,
+    CancelAlgo,
+    CancelOrder,
+    ClosePosition,
+    PlaceAlgo,
+    PlaceOrder,
+)
 from kokex.market.positions import apply_fill, cash_change, flat
 from kokex.messages import Fill, Funding, Link, Message, Order, OrderUpdate
 from kokex.ports import Ambiguous, FillReport, Rejected
@@ -257,6 +266,87 @@ def test_what_was_not_done_is_never_taken_for_done(server: Running, kind: str) -
             with pytest.raises(Ambiguous):
                 await desk.venue.place(order)
             assert await desk.venue.lookup(order) is None
+
+    at(server, scenario, streams=False)
+
+
+def test_batches_tell_of_each_order_by_itself(server: Running) -> None:
+    async def scenario(desk: Desk) -> None:
+        rest = desk.venue.rest
+        bid = (await desk.venue.touch(SWAP)).bid
+        ids = [desk.order().client_id for _ in range(3)]
+        common: Any = {"inst_id": SWAP, "td_mode": "cross", "side": "buy", "ord_type": "limit", "px": str(bid - 1000)}
+        wanted = [
+            PlaceOrder(**common, cl_ord_id=each, sz=sz) for each, sz in zip(ids, ("1", "0.001", "2"), strict=True)
+        ]
+        placed = await rest.batch_orders(wanted, expires_ns=time.time_ns() + 5_000_000_000)
+        assert [row.s_code for row in placed] == ["0", "51121", "0"]  # no whole lot
+        assert [row.cl_ord_id for row in placed] == ids
+        amended = await rest.amend_batch_orders(
+            [AmendOrder(inst_id=SWAP, cl_ord_id=each, new_sz="3", req_id=each) for each in ids]
+        )
+        assert [(row.s_code, row.req_id) for row in amended] == [("0", ids[0]), ("51503", ids[1]), ("0", ids[2])]
+        there = {row.cl_ord_id: row.sz for row in await rest.all_orders_pending(inst_id=SWAP)}
+        assert there == {ids[0]: "3", ids[2]: "3"}
+        gone = await rest.cancel_batch_orders([CancelOrder(inst_id=SWAP, cl_ord_id=each) for each in ids])
+        assert [row.s_code for row in gone] == ["0", "51400", "0"]
+        assert await rest.all_orders_pending(inst_id=SWAP) == []
+
+    at(server, scenario, streams=False)
+
+
+def test_a_position_is_closed_whole_under_a_client_id(server: Running) -> None:
+    async def scenario(desk: Desk) -> None:
+        rest, entry = desk.venue.rest, desk.order()
+        await desk.venue.place(entry)
+        assert [row.pos for row in await rest.positions(inst_id=SWAP)] == ["0.5"]
+        close = ClosePosition(inst_id=SWAP, mgn_mode="cross", auto_cxl=True, cl_ord_id=f"{entry.client_id}c", tag="t")
+        assert [row.cl_ord_id for row in await rest.close_position(close)] == [close.cl_ord_id]
+        assert await rest.positions(inst_id=SWAP) == []
+        order = await rest.order(SWAP, cl_ord_id=close.cl_ord_id or "")
+        assert (order.state, order.side, order.acc_fill_sz, order.reduce_only) == ("filled", "sell", "0.5", "true")
+        with pytest.raises(Rejected, match="51023"):  # there is nothing to close a second time
+            await rest.close_position(close)
+
+    at(server, scenario, streams=False)
+
+
+@pytest.mark.parametrize("kind", ["conditional", "oco", "trigger", "move_order_stop"])
+def test_algo_orders_of_every_kind_are_placed_amended_told_and_cancelled(server: Running, kind: str) -> None:
+    async def scenario(desk: Desk) -> None:
+        venue, rest = desk.venue, desk.venue.rest
+        entry = desk.order()
+        await venue.place(entry)
+        touch, name = await venue.touch(SWAP), f"{entry.client_id}a"
+        low, lower, high = str(touch.bid - 2000), str(touch.bid - 3000), str(touch.ask + 2000)
+        stop: Any = {"sl_trigger_px": low, "sl_trigger_px_type": "mark", "sl_ord_px": "-1"}
+        terms: dict[str, Any] = {
+            "conditional": stop,
+            "oco": {**stop, "tp_trigger_px": high, "tp_ord_px": "-1"},
+            "trigger": {"trigger_px": low, "order_px": lower},
+            "move_order_stop": {"callback_ratio": "0.05", "active_px": high},
+        }[kind]
+        common: Any = {"inst_id": SWAP, "td_mode": "cross", "side": "sell", "sz": "0.5", "reduce_only": True}
+        ack = await rest.order_algo(PlaceAlgo(**common, ord_type=kind, algo_cl_ord_id=name, tag="kokextest", **terms))
+        assert ack.s_code == "0"
+        [row] = [each for each in await rest.all_orders_algo_pending(kind) if each.algo_cl_ord_id == name]
+        assert {field: getattr(row, "ord_px" if field == "order_px" else field) for field in terms} == terms
+        moved: Any = (
+            {"new_trigger_px": lower, "new_ord_px": lower} if kind == "trigger" else {"new_sl_trigger_px": lower}
+        )
+        amend = AmendAlgo(inst_id=SWAP, algo_cl_ord_id=name, new_sz="0.4", **moved)
+        if kind == "move_order_stop":  # which OKX does not amend
+            with pytest.raises(Rejected, match="51506"):
+                await rest.amend_algos(amend)
+        else:
+            await rest.amend_algos(amend)
+            row = await rest.algo_order(algo_cl_ord_id=name)
+            assert (row.sz, row.trigger_px if kind == "trigger" else row.sl_trigger_px) == ("0.4", lower)
+        cancel = CancelAlgo(inst_id=SWAP, algo_cl_ord_id=name)
+        assert [each.s_code for each in await rest.cancel_algos([cancel])] == ["0"]
+        assert (await rest.algo_order(algo_cl_ord_id=name)).state == "canceled"
+        assert [each.s_code for each in await rest.cancel_algos([cancel])] == ["51400"]
+        await rest.close_position(ClosePosition(inst_id=SWAP, mgn_mode="cross"))
 
     at(server, scenario, streams=False)
 

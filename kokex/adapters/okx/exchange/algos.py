@@ -181,11 +181,12 @@ class Algos:
     def amend(self, member: Member, given: Params) -> Algo:
         """Raises Failure."""
         algo = self.find(member, given, "51503")
+        if algo.type == "move_order_stop":
+            raise Failure("51506")
         changes: dict[str, Any] = {}
         for name, field in (
             ("newTpTriggerPx", "take"), ("newTpOrdPx", "take_price"), ("newSlTriggerPx", "stop"),
             ("newSlOrdPx", "stop_price"), ("newTriggerPx", "trigger"), ("newOrdPx", "trigger_price"), ("newSz", "size"),
-            ("newCallbackRatio", "ratio"), ("newCallbackSpread", "spread"), ("newActivePx", "active"),
         ):  # fmt: skip
             value = given.number(name)
             if value is not None:
