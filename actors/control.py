@@ -190,8 +190,17 @@ class Controller(Actor):
         account, symbol = self._account(command), self._symbol(command)
 
         def reply(sampled: Sampled | Failure) -> None:
-            known = not isinstance(sampled, Failure) and sampled.readings
-            self._answer(command, known[0] if known else {"error": f"no price of {symbol} yet; try again in a moment"})
+            if isinstance(sampled, Failure) or not sampled.readings:
+                self._answer(command, {"error": f"no price of {symbol} yet; try again in a moment"})
+                return
+            of = sampled.readings[0]
+            self._answer(
+                command,
+                {
+                    "instrument": symbol, "plan": of.plan, "close_ns": of.close_ns, "price": of.price,
+                    "values": of.values, "signals": of.signals,
+                },
+            )  # fmt: skip
 
         question = Sample(plan=self._plan_for(account, symbol, command).name, instruments=(symbol,), lookback=0)
         self.ask("indicator", question, then=reply)

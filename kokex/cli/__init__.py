@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "close":     ("trading",   "Close a position at the market."),
     "cancel":    ("trading",   "Cancel an open order."),
     "reset":     ("trading",   "Reset a tripped circuit breaker."),
+    "chat":      ("chat",      "Ask the running daemon in your own words."),
     "news":      ("news",      "Headlines, and what they were judged to be."),
     "explain":   ("explain",   "Why there is an order: from its fill back to the candles."),
     "brain":     ("brain",     "What language models were asked, and what it cost."),

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
+from kokex.adapters.control import client
 from kokex.adapters.control.client import ControlError, NoDaemon, Refused, ask
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader
@@ -21,8 +22,21 @@ from kokex.ports import StoreError
 def command(config: Config, verb: str, args: Mapping[str, str | None] | None = None) -> Any:
     """The daemon's answer; what is None is left out. Raises Refused (by risk), else ClickException."""
     given = {key: value for key, value in (args or {}).items() if value is not None}
-    try:
+    with _daemon(config):
         return ask(control_socket(config), verb, given)
+
+
+def talk(config: Config, args: Mapping[str, str], hear: Callable[[str, int], object]) -> Any:
+    """The agent's answer; `hear` is told its text as it comes, and in which part. Raises ClickException."""
+    with _daemon(config):
+        return client.talk(control_socket(config), args, hear)
+
+
+@contextmanager
+def _daemon(config: Config) -> Generator[None, None, None]:
+    """What it says no to is a ClickException, but for a refusal by risk."""
+    try:
+        yield
     except NoDaemon:
         path = database(config)
         start = f"{invocation()} run" + (f" --db {path}" if path != database(Config()) else "")

@@ -34,6 +34,7 @@ from kokex.cli.options import control_socket, database, invocation
 from kokex.cli.output import Mistake
 from kokex.cli.outside import feeds, kronos, memory
 from kokex.cli.people import People, people_of
+from kokex.cli.streams import Streams
 from kokex.cli.thinking import providers, wording
 from kokex.config import Config, Plan
 from kokex.kernel.starter import Escalated
@@ -266,6 +267,7 @@ async def _trade(job: Job, store: LiveStore, people: People, console: LineConsol
             start_ns=begin_ns,
         )
         if job.llm:
+            job.llm.told = Streams(control, post)
             around.push_async_callback(job.llm.close)
             await job.llm.warm()
         socket = control_socket(config)

@@ -108,7 +108,7 @@ def cancel(order: str, yes: bool, config_file: Path | None, db: Path | None, as_
         record = reader.ask(queries.order(order))
     if record is None:
         raise click.ClickException(f"there is no order {order!r}; see `kokex orders`")
-    _confirm(f"cancel {_described(record.order)}, account {record.order.account}?", yes)
+    _confirm(f"cancel {described(record.order)}, account {record.order.account}?", yes)
     answer = command(config, "cancel", {"order": order, "account": record.order.account})
     if as_json:
         emit_json(answer)
@@ -161,13 +161,18 @@ def _trade(
             emit_json(refused.answer)
         raise click.ClickException(f"refused by {refused.answer['rule']}: {refused}") from None
     order = msgspec.convert(answer["order"], type=Order, strict=False)
-    if not as_json:
-        click.echo(f"approved: {_described(order)}")
-    record, fills = _outcome(config, order)
     if as_json:
+        record, fills = _outcome(config, order)
         answer |= {"state": record.state, "filled": record.filled, "reason": record.reason, "fills": fills}
         emit_json(answer)
         return
+    click.echo(f"approved: {described(order)}")
+    tell_outcome(config, order)
+
+
+def tell_outcome(config: Config, order: Order) -> None:
+    """What became of an approved order within a moment. Raises ClickException."""
+    record, fills = _outcome(config, order)
     for fill in fills:
         click.echo(f"filled {price(fill.size)} at {price(fill.price)}, fee {price(fill.fee)}")
     if record.state != "filled":
@@ -189,7 +194,8 @@ def _outcome(config: Config, order: Order) -> tuple[queries.OrderRecord, list[Fi
     return record, [each for each in found if isinstance(each, Fill)]
 
 
-def _described(order: Order) -> str:
+def described(order: Order) -> str:
+    """In a line, with its id."""
     return f"{order.side} {price(order.size)} {order.instrument} {terms(order)}, order {order.client_id}"
 
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from textwrap import shorten
 from typing import Protocol
 
 from kokex.messages import LlmCall
 from kokex.present.tables import Table
+from kokex.present.text import plain
 from kokex.present.words import clock
+
+OPENING = 60  # characters shown of how a conversation began
 
 
 class DayCost(Protocol):
@@ -28,6 +32,21 @@ class DayCost(Protocol):
     def output_tokens(self) -> int: ...
     @property
     def usd(self) -> Decimal: ...
+
+
+class Conversation(Protocol):
+    """A conversation with a model, as it is listed."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def ended_ns(self) -> int: ...
+    @property
+    def by(self) -> str: ...
+    @property
+    def remarks(self) -> int: ...
+    @property
+    def opening(self) -> str: ...
 
 
 def dollars(usd: Decimal) -> str:
@@ -52,6 +71,14 @@ def calls(records: Iterable[LlmCall]) -> Table:
     )
     columns = ("time", "call", "purpose", "plan", "model", "state", "tokens in", "out", "took", "dollars")
     return Table("Requests to language models", columns, rows)
+
+
+def conversations(found: Iterable[Conversation]) -> Table:
+    rows = tuple(
+        (clock(each.ended_ns), str(each.id), each.by, str(each.remarks), shorten(plain(each.opening), OPENING))
+        for each in found
+    )
+    return Table("Conversations", ("last", "id", "by", "remarks", "began with"), rows)
 
 
 def cost(days: Sequence[DayCost]) -> Table:

@@ -57,16 +57,17 @@ def only_asks(spec: Spec, args: Mapping[str, str]) -> bool:
 
 def question(spec: Spec, args: Mapping[str, str], said: str = "") -> Words:
     """What is about to be done, so that a yes is a yes to this; `said`: what it comes to."""
-    return lines(join(["❓ ", bold(_act(spec, args))]), said, "A tap within a minute does it.")
+    return lines(join(["❓ ", bold(act(spec.name, args, spec.help))]), said, "A tap within a minute does it.")
 
 
-def _act(spec: Spec, args: Mapping[str, str]) -> str:
+def act(name: str, args: Mapping[str, str], other: str = "") -> str:
+    """A question for a yes or no: `Buy 0.5 BTC-USDT-SWAP at the market?`; `other`: what it is, for all others."""
     where = "".join(f", {key} {args[key]}" for key in ("plan", "account") if key in args)
-    match spec.name:
+    match name:
         case "buy" | "sell" | "close":
-            size = args.get("size") or ("all of" if spec.name == "close" else "as much as risk allows of")
+            size = args.get("size") or ("all of" if name == "close" else "as much as risk allows of")
             at = f"at {args['limit']} or better" if "limit" in args else "at the market"
-            return f"{spec.name.capitalize()} {size} {args['instrument']} {at}{where}?"
+            return f"{name.capitalize()} {size} {args['instrument']} {at}{where}?"
         case "closeall":
             return f"Close all positions at the market{where}?"
         case "cancel":
@@ -78,7 +79,7 @@ def _act(spec: Spec, args: Mapping[str, str]) -> str:
         case "mode":
             return f"Set mode {args['mode']}{where}?"
         case _:
-            return f"{spec.help}{where}?"
+            return f"{other}{where}?"
 
 
 def confirmed(line: str, answer: Words) -> Words:
@@ -106,12 +107,11 @@ def agent_said(body: Mapping[str, Any]) -> Words:
 
 
 def prepared(proposal: Mapping[str, Any]) -> str:
-    """What risk would make of it now."""
-    if not proposal["order"]:
-        return ""
+    """What risk made of it, or which order is to go."""
     order = msgspec.convert(proposal["order"], type=Order, strict=False)
     stop = f", stop at {price(Decimal(proposal['stop']))}" if proposal["stop"] else ""
-    return f"{order.side} {price(order.size)} {order.instrument} {terms(order)}{stop}"
+    what = f"{order.side} {price(order.size)} {order.instrument} {terms(order)}{stop}"
+    return f"it would {what}" if proposal["verb"] == "cancel" else f"risk allows: {what}"
 
 
 def one_at_a_time() -> Words:

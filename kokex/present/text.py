@@ -28,3 +28,8 @@ def render(table: Table) -> str:
 def is_numeric(cells: Sequence[str]) -> bool:
     """Whether a column of these cells is one of numbers, which stand to the right."""
     return all(cell[:1] in "+-0123456789" or cell == NOTHING for cell in cells) and any(cells)
+
+
+def plain(text: str) -> str:
+    """What others wrote, for a terminal: nothing in it moves a cursor, changes a colour or turns the direction."""
+    return "".join(each for each in text if each in "\n\t" or each.isprintable())

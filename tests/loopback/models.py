@@ -25,6 +25,7 @@ class Act(Struct, frozen=True, kw_only=True):
     error: dict[str, Any] | None = None  # the body of a status that is none
     calls: tuple[tuple[str, str, str], ...] = ()  # (id, name, arguments)
     slow_s: float = 0.0
+    hold: threading.Event | None = None  # in the middle of a stream, wait for it
     cut: bool = False  # hang up within the answer
     raw: bytes | None = None  # send these bytes as they are
     stop: str = "end"
@@ -117,6 +118,8 @@ class Models:
                 request.transport.abort()
                 return response
             await response.write(event)
+            if act.hold and number == 3:
+                await asyncio.to_thread(act.hold.wait, 20)
         return response
 
 

@@ -1,13 +1,13 @@
 """The commands' end of the control socket. Plain and blocking: a command asks once and goes."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from kokex.adapters.control.wire import ANSWER_S, Request, address
+from kokex.adapters.control.wire import ANSWER_S, TALK_S, Request, Said, address
 
 
 class ControlError(Exception):
@@ -22,14 +22,32 @@ def ask(
     path: Path, verb: str, args: Mapping[str, str] | None = None, *, timeout_s: float = ANSWER_S + 5
 ) -> dict[str, Any]:
     """The daemon's answer. Raises ControlError, NoDaemon; an answer that says "error" is a ControlError too."""
-    request = msgspec.json.encode(Request(verb, dict(args or {}))) + b"\n"
+    return _answer(next(_lines(path, Request(verb, dict(args or {})), timeout_s)))
+
+
+def talk(path: Path, args: Mapping[str, str], hear: Callable[[str, int], object]) -> dict[str, Any]:
+    """`ask` for the verb `chat`; `hear` is told what a model says as it comes, and in which of its answers."""
+    lines = _lines(path, Request("chat", {**args, "talk": "yes"}), TALK_S + 5)
+    while True:
+        line = next(lines)
+        try:
+            said = msgspec.json.decode(line, type=Said)
+        except msgspec.ValidationError:
+            return _answer(line)
+        hear(said.said, said.part)
+
+
+def _lines(path: Path, request: Request, timeout_s: float) -> Iterator[bytes]:
+    """The lines of the daemon's answer. Raises ControlError, NoDaemon; the first also when there is no further line."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, address(path) as name:
             connection.settimeout(timeout_s)
             connection.connect(name)
-            connection.sendall(request)
+            connection.sendall(msgspec.json.encode(request) + b"\n")
             with connection.makefile("rb") as lines:
-                line = lines.readline()
+                for line in lines:
+                    if line.endswith(b"\n"):
+                        yield line
     except (FileNotFoundError, ConnectionRefusedError):
         raise NoDaemon(f"nobody listens at {path}") from None
     except PermissionError:
@@ -38,8 +56,11 @@ def ask(
         raise ControlError(f"the daemon at {path} does not answer") from None
     except OSError as error:
         raise ControlError(f"{path}: {error.strerror or error}") from None
-    if not line.endswith(b"\n"):
-        raise ControlError("the daemon stopped before it answered")
+    raise ControlError("the daemon stopped before it answered")
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    """Raises Refused."""
     answer = msgspec.json.decode(line, type=dict[str, Any])
     if "error" in answer:
         raise Refused(answer)

@@ -1,8 +1,8 @@
 """The daemon's end of the control socket: owner only, one line in, one line out.
 
 A request becomes a Command for the actor `control`; what that answers, under the number the command carries, goes
-back to who asked. Nothing a client does can hurt: long, broken or late lines are answered with an error, and one who
-leaves is forgotten.
+back to who asked; and what a model says meanwhile, to who wants to hear it. Nothing a client does can hurt: long,
+broken or late lines are answered with an error, and one who leaves is forgotten.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import final
 
 import msgspec
 
-from kokex.adapters.control.wire import ANSWER_S, LONGEST_LINE, Request, address
+from kokex.adapters.control.wire import ANSWER_S, LONGEST_LINE, TALK_S, Request, Said, address
 from kokex.adapters.secrets.secret import mask
 from kokex.messages import Command
 from kokex.ports import Post, StoreError
@@ -22,6 +22,8 @@ from kokex.ports import Post, StoreError
 IDLE_S = 60.0  # a connection that asks nothing for so long is closed
 MOST_CLIENTS = 32
 COMMIT_S = 2.0
+MOST_UNREAD = 1_000_000  # bytes that a client has not taken: more is not said to it
+TALK = "socket"  # how a talk over the socket is called, before the number of its request
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Request).decode
@@ -42,12 +44,19 @@ class ControlServer:
         self._requests = 0
         self._waiting: dict[int, asyncio.Future[object]] = {}
         self._clients: set[asyncio.Task[None]] = set()
+        self._listening: dict[int, asyncio.StreamWriter] = {}
 
     def answer(self, request: int, body: object) -> None:
         """To who asked, if they still wait."""
         waiting = self._waiting.pop(request, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(body)
+
+    def tell(self, request: int, said: str, part: int) -> None:
+        """A piece of an answer ahead of it, to who asked, if they still listen."""
+        writer = self._listening.get(request)
+        if writer and not writer.is_closing() and writer.transport.get_write_buffer_size() < MOST_UNREAD:
+            writer.write(mask(_encode(Said(said, part))) + b"\n")
 
     @asynccontextmanager
     async def serve(self, path: Path) -> AsyncGenerator[None, None]:
@@ -74,7 +83,7 @@ class ControlServer:
                 writer.write(_error("too many clients at once"))
                 return
             while line := await asyncio.wait_for(reader.readline(), self._idle_s):
-                writer.write(await self._ask(line))
+                writer.write(await self._ask(line, writer))
                 await asyncio.wait_for(writer.drain(), self._idle_s)
         except ValueError:
             writer.write(_error(f"a request is one line of at most {LONGEST_LINE} bytes"))
@@ -85,7 +94,7 @@ class ControlServer:
             with suppress(OSError, asyncio.CancelledError):
                 await writer.wait_closed()
 
-    async def _ask(self, line: bytes) -> bytes:
+    async def _ask(self, line: bytes, writer: asyncio.StreamWriter) -> bytes:
         try:
             request = _decode(line)
         except msgspec.MsgspecError as error:
@@ -93,16 +102,23 @@ class ControlServer:
         self._requests += 1
         number = self._requests
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        args, answer_s = request.args, self._answer_s
+        if request.verb == "chat":
+            answer_s = TALK_S
+            if "talk" in args:
+                args = {**args, "talk": f"{TALK} {number}"}
+                self._listening[number] = writer
         try:
-            self._post("control", Command(verb=request.verb, args=request.args, request=number))
-            answer = await asyncio.wait_for(waiting, self._answer_s)
+            self._post("control", Command(verb=request.verb, args=args, request=number))
+            answer = await asyncio.wait_for(waiting, answer_s)
             with suppress(StoreError, TimeoutError):  # the journal alerts; people are still answered
                 await asyncio.wait_for(self._commit(), COMMIT_S)
             return mask(_encode(answer)) + b"\n"
         except TimeoutError:
-            return _error(f"no answer within {self._answer_s:g} s")
+            return _error(f"no answer within {answer_s:g} s")
         finally:
             self._waiting.pop(number, None)
+            self._listening.pop(number, None)
 
 
 def _error(text: str) -> bytes:

@@ -2,7 +2,10 @@
 
     {"verb": "pause", "args": {"plan": "main"}}\n    ->    {"paused": false, "plans": [...]}\n
 
-An answer with the key "error" says what was wrong.
+An answer with the key "error" says what was wrong. Before the answer to a `chat` whose args have the key "talk" come
+lines with the text as a model says it, by its requests:
+
+    {"said": "You hold ", "part": 1}\n
 """
 
 import os
@@ -15,6 +18,14 @@ from msgspec import Struct
 LONGEST_LINE = 65_536  # bytes of a request
 LONGEST_ADDRESS = 100  # bytes of a path that every system takes as a socket's name (Linux 107, macOS 103)
 ANSWER_S = 20.0  # what the daemon gives its actors
+TALK_S = 140.0  # and where a model is asked
+
+
+class Said(Struct, frozen=True, forbid_unknown_fields=True):
+    """A piece of an answer, ahead of it."""
+
+    said: str
+    part: int
 
 
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
