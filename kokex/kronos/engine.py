@@ -19,7 +19,8 @@ from kokex.kronos.matrix import Matrix, matrix
 from kokex.kronos.quantiser import Tokens, code_of, tokens_of
 from kokex.kronos.sampling import Rule, draw
 from kokex.kronos.shapes import STAMPS, shapes_of
-from kokex.kronos.stack import Block, Memory, Stack, norm
+from kokex.kronos.stack import Block, Memory, Stack, direction
+from kokex.kronos.threads import keep_memory
 
 
 class Paths(NamedTuple):
@@ -72,7 +73,9 @@ class FastTokenizer:
         for memory in memories:
             memory.reserve(count, length)
         turns = self.decoder.turns(context.s1.shape[1], length)
-        return self.head(self.decoder.extend(self._embedded(paths), memories, turns)).view(count, length, -1)
+        contexts = context.s1.shape[0]
+        x = self.decoder.extend(self._embedded(paths), memories, turns, (contexts, count // contexts))
+        return self.head(x).view(count, length, -1)
 
     def _embedded(self, tokens: Tokens) -> Tensor:
         return self.post_quant_embed(code_of(tokens, self.config.s1_bits, self.config.s2_bits).flatten(0, 1))
@@ -100,7 +103,8 @@ class FastPredictor:
         times = source.part("time_emb.")
         self.times = [times[f"{name}_embed.{'weight' if config.learn_te else 'emb.weight'}"] for name in STAMPS]
         self.stack = source.stack("transformer", config.n_layers, config.n_heads)
-        self.weight = source.part("norm.")["weight"]
+        length = math.sqrt(d)
+        self.weight = source.part("norm.")["weight"] * length
         layer, width = source.part("dep_layer."), d // DEPENDENCY_HEADS
         query, key, value, out = (
             (layer[f"cross_attn.{name}_proj.weight"], layer[f"cross_attn.{name}_proj.bias"])
@@ -111,7 +115,7 @@ class FastPredictor:
         self.out = matrix(*out)
         head = source.part("head.")
         self.s1_head = matrix(head["proj_s1.weight"], head["proj_s1.bias"])
-        self.s2_head = matrix(head["proj_s2.weight"] * layer["norm.weight"], head["proj_s2.bias"])
+        self.s2_head = matrix(head["proj_s2.weight"] * layer["norm.weight"] * length, head["proj_s2.bias"])
 
     def embed_times(self, stamp: Tensor) -> Tensor:
         """[B, T, 5] -> [B, T, d]"""
@@ -122,17 +126,18 @@ class FastPredictor:
         """tokens: [B, T], times: [B, T, d]"""
         batch = tokens.s1.shape[0]
         x, memories = self.stack.prefill((self._embedded(tokens) + times).flatten(0, 1), batch)
-        x, answers = self._answers(x, batch)
-        return Context(memories, Memory(*answers), x.view(batch, -1, self.config.d_model)[:, -1])
+        x, answers = self._answers(x, (batch, 1))
+        return Context(memories, Memory(*answers.squeeze(3)), x.view(batch, -1, self.config.d_model)[:, -1])
 
     def extend(self, context: Context, tokens: Tokens, times: Tensor) -> Tensor:
         """m new candles of each path. tokens: [N, m], times: [B, m, d] -> the last row [N, d]"""
         paths, new = tokens.s1.shape
-        x = (self._embedded(tokens).unflatten(0, (times.shape[0], -1)) + times.unsqueeze(1)).view(paths * new, -1)
+        split = times.shape[0], paths // times.shape[0]
+        x = (self._embedded(tokens).unflatten(0, split) + times.unsqueeze(1)).view(paths * new, -1)
         memory = context.memories[0] if context.memories else context.answers
         turns = self.stack.turns(memory.length + memory.used, new)
-        x, answers = self._answers(self.stack.extend(x, context.memories, turns), paths)
-        context.answers.append(*answers)
+        x, answers = self._answers(self.stack.extend(x, context.memories, turns, split), split)
+        context.answers.append(answers)
         return x.view(paths, new, -1)[:, -1]
 
     def next_s1(self, last: Tensor) -> Tensor:
@@ -141,17 +146,20 @@ class FastPredictor:
 
     def next_s2(self, context: Context, last: Tensor, s1: Tensor) -> Tensor:
         """last: [N, d], which may be overwritten, s1: [N] -> logits [N, V]"""
-        query = F.embedding(s1, self.questions).view(len(s1), 1, DEPENDENCY_HEADS, -1)
-        return self.s2_head(norm(self.out.added(context.answers.attend(query).squeeze(1), last)))
+        contexts = context.answers.contexts
+        query = F.embedding(s1, self.questions).view(contexts, -1, 1, DEPENDENCY_HEADS, context.answers.width)
+        answer = context.answers.attend(query.permute(0, 3, 1, 2, 4))
+        return self.s2_head(direction(self.out.added(answer, last)))
 
     def _embedded(self, tokens: Tokens) -> Tensor:
         return F.embedding(tokens.s1, self.coarse) + F.embedding(tokens.s2, self.fine)
 
-    def _answers(self, x: Tensor, batch: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """x: [batch * n, d] -> normed; and what the dependency layer may ask of it, [batch, n, H, hd] twice"""
-        x = norm(x) * self.weight
-        key, value = self.answers(x).view(batch, -1, 2 * DEPENDENCY_HEADS, x.shape[-1] // DEPENDENCY_HEADS).chunk(2, 2)
-        return x, (key, value)
+    def _answers(self, x: Tensor, paths: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """x: [B * S * m, d] -> normed; and what the dependency layer may ask of it, [2, B, H, S, m, hd]"""
+        x = direction(x) * self.weight
+        return x, self.answers(x).view(*paths, -1, 2, DEPENDENCY_HEADS, x.shape[-1] // DEPENDENCY_HEADS).permute(
+            3, 0, 4, 1, 2, 5
+        )
 
 
 class Engine:
@@ -170,6 +178,7 @@ class Engine:
         with torch.inference_mode():
             self.tokenizer = FastTokenizer(of_tokenizer, _source(folders[0], of_tokenizer))
             self.predictor = FastPredictor(of_predictor, _source(folders[1], of_predictor))
+        keep_memory()
 
     @torch.inference_mode()
     def generate(

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+COLUMNS = 512
+
 
 class Matrix(Protocol):
     """weight [out, in] and bias [out], or none."""
@@ -26,19 +28,30 @@ class Matrix(Protocol):
 
 
 class Plain:
-    """MKL on a transposed copy."""
+    """MKL on transposed copies, of columns few enough for the cache: a few rows are a fifth faster through those."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        self.weight = weight.t().contiguous()
+        self.columns = [each.t().contiguous() for each in weight.tensor_split(-(-len(weight) // COLUMNS))]
         self.bias = bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        return torch.mm(x, self.weight) if self.bias is None else torch.addmm(self.bias, x, self.weight)
+        if len(self.columns) == 1:
+            only = self.columns[0]
+            return torch.mm(x, only) if self.bias is None else torch.addmm(self.bias, x, only)
+        to = x.new_empty(x.shape[0], sum(each.shape[1] for each in self.columns))
+        for each, part in zip(self.columns, self._parts(to), strict=True):
+            torch.mm(x, each, out=part)
+        return to if self.bias is None else to.add_(self.bias)
 
     def added(self, x: Tensor, to: Tensor) -> Tensor:
         if self.bias is not None:
             to += self.bias
-        return to.addmm_(x, self.weight)
+        for each, part in zip(self.columns, self._parts(to), strict=True):
+            part.addmm_(x, each)
+        return to
+
+    def _parts(self, to: Tensor) -> tuple[Tensor, ...]:
+        return to.split([each.shape[1] for each in self.columns], 1)
 
 
 class Packed:

@@ -9,6 +9,7 @@ of a rotated pair side by side, so that a rotation is one complex multiplication
 B contexts, S paths of each, N = B * S; T context rows, m new rows of each path; H heads, hd wide; d = H * hd.
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -21,52 +22,47 @@ from kokex.kronos.matrix import Matrix, matrix
 Tensors = Mapping[str, Tensor]
 
 
-def norm(x: Tensor) -> Tensor:
-    """RMSNorm without its weight."""
-    return F.rms_norm(x, x.shape[-1:], None, EPSILON)
+def direction(x: Tensor) -> Tensor:
+    """RMSNorm without its weight and at a length of 1, not of the root of d: that is in the weights too. [..., d]"""
+    d = x.shape[-1]
+    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(x.new_tensor(math.sqrt(d * EPSILON)))
 
 
 class Memory:
     """Keys and values of one layer: of B contexts, and of the N paths that continue them."""
 
     def __init__(self, key: Tensor, value: Tensor) -> None:
-        """key, value: [B, T, H, hd]"""
-        self.contexts, self.length, self.heads, self.width = key.shape
-        self.key = key.permute(0, 2, 3, 1).reshape(-1, self.width, self.length)  # [B * H, hd, T]
-        self.value = value.transpose(1, 2).reshape(-1, self.length, self.width)  # [B * H, T, hd]
-        self.suffix_key = self.suffix_value = key.new_empty(0)  # [N, H, room, hd]
+        """key, value: [B, H, T, hd]"""
+        self.contexts, self.heads, self.length, self.width = key.shape
+        self.key = key.transpose(2, 3).reshape(-1, self.width, self.length)  # [B * H, hd, T]
+        self.value = value.reshape(-1, self.length, self.width)  # [B * H, T, hd]
+        self.suffix = key.new_empty(2, 0)  # keys and values: [2, B * H * S, room, hd]
         self.used = 0  # rows of the suffix
 
     def reserve(self, paths: int, room: int) -> None:
-        self.suffix_key = self.key.new_empty(paths, self.heads, room, self.width)
-        self.suffix_value = torch.empty_like(self.suffix_key)
+        self.suffix = self.key.new_empty(2, paths * self.heads, room, self.width)
         self.used = 0
 
-    def append(self, key: Tensor, value: Tensor) -> None:
-        """key, value: [N, m, H, hd]"""
-        new = slice(self.used, self.used + key.shape[1])
-        self.suffix_key[:, :, new] = key.transpose(1, 2)
-        self.suffix_value[:, :, new] = value.transpose(1, 2)
+    def append(self, key_value: Tensor) -> None:
+        """[2, B, H, S, m, hd]"""
+        new = slice(self.used, self.used + key_value.shape[-2])
+        self.suffix.unflatten(1, key_value.shape[1:4])[..., new, :] = key_value
         self.used = new.stop
 
     def attend(self, query: Tensor) -> Tensor:
-        """The newest m rows of each path, already appended: query [N, m, H, hd], scaled -> [N, m, H * hd]"""
-        paths, new = query.shape[:2]
-        each = paths // self.contexts  # paths of a context: S
-        rows = each * new
-        q = query.unflatten(0, (self.contexts, -1)).permute(0, 3, 1, 2, 4)  # [B, H, S, m, hd]
-        key, value = self.suffix_key[:, :, : self.used], self.suffix_value[:, :, : self.used]
-        shared = torch.bmm(q.reshape(-1, rows, self.width), self.key)  # [B * H, S * m, T]
-        own = query.transpose(1, 2) @ key.transpose(2, 3)  # [N, H, m, used]
+        """The newest m rows of each path, already appended: query [B, H, S, m, hd], scaled -> [N * m, H * hd]"""
+        new = query.shape[-2]
+        q = query.contiguous().view(self.key.shape[0], -1, self.width)  # [B * H, S * m, hd]
+        each = q.view(-1, new, self.width)  # [B * H * S, m, hd]
+        key, value = self.suffix[:, :, : self.used]
+        shared = torch.bmm(q, self.key)  # [B * H, S * m, T]
+        own = torch.bmm(each, key.transpose(1, 2))  # [B * H * S, m, used]
         if new > 1:
             own += torch.full((new, self.used), -torch.inf).triu_(self.used - new + 1)
-        own = own.unflatten(0, (self.contexts, -1)).transpose(1, 2).reshape(shared.shape[0], rows, -1)
-        weights = torch.cat((shared, own), -1).softmax(-1)
-        y = torch.bmm(weights[..., : self.length], self.value)  # [B * H, S * m, hd]
-        y = y.view(self.contexts, self.heads, each, new, self.width).permute(0, 2, 3, 1, 4).flatten(0, 1)
-        own = weights[..., self.length :].view(self.contexts, self.heads, each, new, self.used)
-        mine = own.transpose(1, 2).flatten(0, 1) @ value  # [N, H, m, hd]
-        return (y + mine.transpose(1, 2)).flatten(2)
+        weights = torch.cat((shared, own.view(*q.shape[:2], self.used)), -1).softmax(-1)
+        mine = torch.bmm(weights[..., self.length :].reshape(own.shape), value)  # [B * H * S, m, hd]
+        y = mine.view(q.shape).baddbmm_(weights[..., : self.length], self.value)
+        return y.view(query.shape).permute(0, 2, 3, 1, 4).reshape(-1, self.heads * self.width)
 
 
 class Block:
@@ -79,25 +75,25 @@ class Block:
             weights[place] = paired(weights[place], width)
             biases[place] = paired(biases[place], width)
         weights[0], biases[0] = weights[0] * width**-0.5, biases[0] * width**-0.5
-        one, two = tensors["norm1.weight"], tensors["norm2.weight"]
+        length = math.sqrt(weights[0].shape[1])
+        one, two = tensors["norm1.weight"] * length, tensors["norm2.weight"] * length
         self.qkv: Matrix = matrix(torch.cat(weights) * one, torch.cat(biases))
         self.out: Matrix = matrix(tensors["self_attn.out_proj.weight"], tensors["self_attn.out_proj.bias"])
         self.up: Matrix = matrix(torch.cat((tensors["ffn.w1.weight"], tensors["ffn.w3.weight"])) * two)
         self.down: Matrix = matrix(tensors["ffn.w2.weight"])
         self.heads, self.width = heads, width
 
-    def project(self, x: Tensor, turns: Tensor, batch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """x: [batch * n, d], turns: [n, 1, hd / 2] complex -> query, key, value [batch, n, H, hd]"""
-        qkv = self.qkv(norm(x)).view(batch, -1, 3 * self.heads, self.width)
-        pairs = torch.view_as_complex(qkv[:, :, : 2 * self.heads].unflatten(-1, (-1, 2)))
+    def project(self, x: Tensor, turns: Tensor, paths: tuple[int, int]) -> Tensor:
+        """x: [B * S * m, d], turns: [m, 1, hd / 2] complex, paths: B, S -> queries, keys, values [3, B, H, S, m, hd]"""
+        qkv = self.qkv(direction(x)).view(*paths, -1, 3 * self.heads, self.width)
+        pairs = torch.view_as_complex(qkv[..., : 2 * self.heads, :].unflatten(-1, (-1, 2)))
         pairs *= turns
-        query, key, value = qkv.split(self.heads, 2)
-        return query, key, value
+        return qkv.unflatten(3, (3, self.heads)).permute(3, 0, 4, 1, 2, 5)
 
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """What follows the attention. x, attended: [rows, d]; may overwrite x."""
         x = self.out.added(attended, x)
-        gate, linear = self.up(norm(x)).chunk(2, -1)
+        gate, linear = self.up(direction(x)).chunk(2, -1)
         return self.down.added(F.silu(gate).mul_(linear), x)
 
 
@@ -113,21 +109,23 @@ class Stack:
         memories: list[Memory] = []
         turns = self.turns(0, x.shape[0] // batch)
         for block in self.blocks:
-            query, key, value = block.project(x, turns, batch)
-            memories.append(Memory(key, value))
+            q, k, v = block.project(x, turns, (batch, 1)).squeeze(3)  # [B, H, T, hd]
+            memories.append(Memory(k, v))
             if memory_only and block is self.blocks[-1]:
                 break
-            q, k, v = query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)  # [B, H, T, hd]
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
             x = block.finish(x, y.transpose(1, 2).reshape(x.shape))
         return x, memories
 
-    def extend(self, x: Tensor, memories: list[Memory], turns: Tensor) -> Tensor:
-        """x: [N * m, d], m new rows of each path -> the same after all blocks; their keys and values are kept."""
+    def extend(self, x: Tensor, memories: list[Memory], turns: Tensor, paths: tuple[int, int]) -> Tensor:
+        """x: [N * m, d], m new rows of each path -> the same after all blocks; their keys and values are kept.
+
+        paths: how many contexts, and paths of each.
+        """
         for block, memory in zip(self.blocks, memories, strict=True):
-            query, key, value = block.project(x, turns, memory.suffix_key.shape[0])
-            memory.append(key, value)
-            x = block.finish(x, memory.attend(query).flatten(0, 1))
+            qkv = block.project(x, turns, paths)
+            memory.append(qkv[1:])
+            x = block.finish(x, memory.attend(qkv[0]))
         return x
 
     def turns(self, start: int, count: int) -> Tensor:
