@@ -20,6 +20,7 @@ from actors.thinking import Answer, Thinking
 from kokex.brain.answer import Judged, Unreadable
 from kokex.brain.prompt import Composed
 from kokex.brain.rules import Wish, agreeing, is_stale, now_spent, vote
+from kokex.brain.wording import CORE
 from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
@@ -30,6 +31,7 @@ ZERO = Decimal(0)
 
 ENTRIES = frozenset({"open_long", "open_short"})
 LEFT_OUT = "left out: the prompt would have been too long"
+TEXTS = "texts of prompts"
 ANSWER_S = 60.0  # for an answer to a briefing without a deadline
 
 Key = tuple[str, str]  # plan, instrument
@@ -45,10 +47,17 @@ class Question(Struct, frozen=True):
     thinking: Thinking
 
 
+class Kept(Struct, frozen=True):
+    """What a restart must not forget."""
+
+    spent: list[tuple[Key, dict[str, int]]] = []
+    texts: dict[str, str] | None = None  # versions of the prompts' texts; None: no model was asked before
+
+
 class Brain(Actor):
     emits = (Decision, Alert)
     asks = (Prompt,)
-    state = list[tuple[Key, dict[str, int]]]
+    state = Kept
 
     def __init__(
         self,
@@ -66,13 +75,22 @@ class Brain(Actor):
         self._entries: dict[Key, tuple[int, Answer]] = {}  # the last entry wanted on a model's word
         self._asked: dict[Key, tuple[int, dict[str, int]]] = {}  # the last entry wanted: decision, strategy -> side
 
-    async def load(self) -> list[tuple[Key, dict[str, int]]]:
+    async def load(self) -> Kept:
         keys = [(plan.name, instrument) for plan in self._plans.values() for instrument in plan.instruments]
         kept = [(key, await self._store.saved(_name(key))) for key in keys]
-        return [(key, msgspec.msgpack.decode(body, type=dict[str, int])) for key, body in kept if body]
+        spent = [(key, msgspec.msgpack.decode(body, type=dict[str, int])) for key, body in kept if body]
+        texts = await self._store.saved(TEXTS) if self._thinking else None
+        return Kept(spent, msgspec.msgpack.decode(texts, type=dict[str, str]) if texts else None)
 
-    def start(self, state: list[tuple[Key, dict[str, int]]]) -> None:
-        self._spent = dict(state)
+    def start(self, state: Kept) -> None:
+        self._spent = dict(state.spent)
+        if self._thinking and (now := self._thinking.texts) != state.texts:
+            self._store.append(Saved(key=TEXTS, body=msgspec.msgpack.encode(now)))
+            before = state.texts or now
+            for name in sorted(now):
+                if (was := before.get(name, "none")) != now[name]:
+                    text = f"the text {name} was changed by hand: version {was} before, {now[name]} from now on"
+                    self.emit(Alert(severity="warning" if name in CORE else "info", kind="brain", text=text))
 
     def on_briefing(self, briefing: Briefing) -> None:
         plan = self._plans[briefing.plan]

@@ -57,6 +57,11 @@ class Thinking:
         self._abstained = Rate("answers of the model could not be read", worst=0.1)
         self._invented = Rate("decisions of the model quoted numbers it was not shown", worst=0.1)
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """The version of each text that prompts are made of."""
+        return self._settings.wording.versions
+
     # ---- asking
 
     def compose(

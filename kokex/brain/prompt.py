@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from kokex.brain.answer import LEAST_ATR, LONGEST_WHY, MOST_ATR, shape_for
+from kokex.brain.answer import LEAST_ATR, LONGEST_WHY, MOST_ATR, clean, shape_for
 from kokex.brain.models import tokens
 from kokex.brain.wording import Wording
 from kokex.market import timeframes
@@ -112,7 +112,7 @@ def _common(
         wording.say("portfolio", held=", ".join(held) or "nothing", exposure_pct=f"{share:.0f}"),
     ]
     if briefing.lessons:
-        lines.append(wording.say("lessons", lessons="\n".join(f"- {lesson}" for lesson in briefing.lessons)))
+        lines.append(wording.say("lessons", lessons="\n".join(f"- {clean(lesson)}" for lesson in briefing.lessons)))
     return lines
 
 

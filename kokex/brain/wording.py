@@ -27,6 +27,7 @@ SECTIONS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
     "repair": (frozenset(), frozenset({"error"})),
     "chat": (frozenset({"instruments"}), frozenset({"accounts"})),
 }
+CORE = ("mandate", "red_lines", "answer")  # the core memory: in every prompt, and a person's alone to change
 LONGEST = 8_000  # characters of one text
 
 
@@ -41,6 +42,11 @@ class Wording:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._templates = {name: _checked(name, texts[name]) for name in SECTIONS}
         self.version = digest({name: texts[name] for name in SECTIONS})
+        self.versions = {name: digest(texts[name]) for name in SECTIONS}
+
+    def text(self, section: str) -> str:
+        """As it stands in its file."""
+        return self._templates[section].template
 
     def say(self, section: str, **gaps: str) -> str:
         return self._templates[section].substitute(gaps).strip()

@@ -6,11 +6,13 @@ from typing import Any
 import click
 import msgspec
 
+from kokex.adapters.host.prompts import read_wording
 from kokex.adapters.sqlite import llm_calls
 from kokex.brain.models import tokens
+from kokex.brain.wording import CORE, SECTIONS, BadWording
 from kokex.cli.asking import reading
 from kokex.cli.options import CONFIG, DATABASE, JSON, configured
-from kokex.cli.output import emit_json, show
+from kokex.cli.output import Mistake, emit_json, show
 from kokex.messages import LlmCall
 from kokex.present import brain as tables
 from kokex.present.words import clock
@@ -117,3 +119,42 @@ def cost(days: int, config_file: Path | None, db: Path | None, as_json: bool) ->
         emit_json({"days": found, "usd": str(sum(each.usd for each in found))})
     else:
         show(tables.cost(found))
+
+
+@brain.command()
+@click.argument("name", required=False)
+@CONFIG
+@JSON
+def texts(name: str | None, config_file: Path | None, as_json: bool) -> None:
+    """The texts that prompts are made of, each with its version: a person's to change, and nobody else's.
+
+    Mandate, red lines and the rules of an answer are the core memory: they stand in every prompt. To change one, copy it
+    into a folder, edit it there, and name the folder in [llm] prompts.
+
+    \b
+    Example: start from what is built in
+      kokex brain texts mandate > my-prompts/mandate.md
+    """
+    config = configured(config_file, None)
+    try:
+        made = read_wording(config.llm.prompts)
+    except BadWording as error:
+        raise Mistake(f"llm.prompts: {error}") from None
+    if name is not None:
+        if name not in SECTIONS:
+            raise Mistake(f"there is no text {name!r}; there are {', '.join(SECTIONS)}")
+        click.echo(made.text(name), nl=False)
+        return
+    rows = [
+        {"name": each, "version": made.versions[each], "core": each in CORE, "from": _origin(config.llm.prompts, each)}
+        for each in SECTIONS
+    ]
+    if as_json:
+        emit_json({"version": made.version, "texts": rows})
+    else:
+        show(tables.texts(rows))
+
+
+def _origin(folder: str, name: str) -> str:
+    file = Path(folder) / f"{name}.md"
+    return str(file) if folder and file.is_file() else "built in"

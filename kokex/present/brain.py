@@ -107,3 +107,9 @@ def cost(days: Sequence[DayCost]) -> Table:
         rows.append(("all", "", "", *total))
     columns = ("day", "provider", "purpose", "requests", "failed", "tokens in", "out", "dollars")
     return Table("What language models cost", columns, tuple(rows))
+
+
+def texts(rows: Iterable[Mapping[str, Any]]) -> Table:
+    """What prompts are made of."""
+    cells = tuple((row["name"], "core memory" if row["core"] else "", row["version"], row["from"]) for row in rows)
+    return Table("Texts of prompts", ("text", "", "version", "from"), cells)
