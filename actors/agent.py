@@ -187,7 +187,7 @@ class Agent(Actor):
             max_tokens=manners.config.answer_tokens,
             deadline_ns=talk.until_ns,
             stream=f"{talk.stream}#{talk.requests}" if talk.stream else "",
-            wording=manners.wording.version,
+            wording=manners.wording.versions["chat"],
         )  # fmt: skip
         left_s = max(0.0, (talk.until_ns - self.now) / 1e9)
         self.ask("llm", prompt, then=partial(self._answered, talk), timeout_s=left_s)

@@ -23,11 +23,14 @@ from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
 from kokex.market.volatility import baseline
 from kokex.messages import Alert, Briefing, Cycle, Forecast, NewsItem, Outlook, Portfolio, Readings, Sample, Severity
-from kokex.ports import Chance, ForecastQuestion, Memory, Store
+from kokex.ports import Chance, ForecastQuestion, Memory, Recollection, Store
 from kokex.ports import Forecaster as ForecastModel
 
 MOST_NEWS = 200
 RECALL_S = 5.0  # then a briefing does without
+KEEP_UP_S = 600.0  # between two looks of the memory at what has happened
+FIRST_KEEP_UP_S = 10.0
+PATIENCE_S = 120.0  # for that look, which nobody waits for
 FEWEST_CANDLES = 30  # a distribution from fewer is no distribution
 
 Outlooks = dict[str, Outlook]  # by instrument
@@ -65,7 +68,7 @@ class Forecaster(Actor):
         self._store = store
         self._model = model
         self._memory = memory
-        self._forgetful = False  # the memory did not answer last time
+        self._troubles: dict[str, str] = {}  # what the memory does -> what was wrong with it last time
         self._news_age_ns = news_age_ns
         self._degraded = False
         # plan, instrument -> the close that the model last looked ahead from, and its answer
@@ -81,6 +84,8 @@ class Forecaster(Actor):
     def start(self, state: Known) -> None:
         self._portfolios = dict(state.portfolios)
         self._news.extend(state.news)
+        if self._memory:
+            self.later(FIRST_KEEP_UP_S, self._keep_up)
 
     def on_portfolio(self, portfolio: Portfolio) -> None:
         self._portfolios[portfolio.account] = portfolio
@@ -127,18 +132,35 @@ class Forecaster(Actor):
         here = tuple(situation(each, by_name.get(each.instrument)) for each in sampled.readings if each.values)
         self.call(
             self._memory.recall, plan.name, self.now, here,
-            returns=tuple[str, ...], then=partial(self._recalled, plan, cycle, sampled, forecasts), timeout_s=RECALL_S,
+            returns=Recollection, then=partial(self._recalled, plan, cycle, sampled, forecasts), timeout_s=RECALL_S,
         )  # fmt: skip
 
     def _recalled(
         self, plan: Plan, cycle: Cycle, sampled: Sampled, forecasts: tuple[Forecast, ...],
-        lessons: tuple[str, ...] | Failure,
+        said: Recollection | Failure,
     ) -> None:  # fmt: skip
-        lost = isinstance(lessons, Failure)
-        if lost and not self._forgetful:
-            self._say("warning", f"the memory does not answer ({lessons.text or lessons.kind}): no lessons", plan)
-        self._forgetful = lost
-        self._tell(plan, cycle, sampled, forecasts, () if lost else lessons)
+        if isinstance(said, Failure):
+            self._note_trouble("answer", f"{said.text or said.kind}: no lessons")
+            self._tell(plan, cycle, sampled, forecasts, ())
+        else:
+            self._note_trouble("answer", f"{said.trouble}; the database answers" if said.trouble else "")
+            self._tell(plan, cycle, sampled, forecasts, said.lines)
+
+    def _keep_up(self) -> None:
+        assert self._memory
+
+        def done(trouble: str | Failure) -> None:
+            self._note_trouble("keep up", (trouble.text or trouble.kind) if isinstance(trouble, Failure) else trouble)
+            self.later(KEEP_UP_S, self._keep_up)
+
+        self.call(self._memory.keep_up, returns=str, then=done, timeout_s=PATIENCE_S)
+
+    def _note_trouble(self, what: str, trouble: str) -> None:
+        """Told when it begins and when it is over."""
+        before, self._troubles[what] = self._troubles.get(what, ""), trouble
+        if bool(trouble) != bool(before):
+            severity, text = ("warning", f"does not {what}: {trouble}") if trouble else ("info", f"does {what} again")
+            self.emit(Alert(severity=severity, kind="memory", text=f"the memory {text}"))
 
     def _tell(
         self, plan: Plan, cycle: Cycle, sampled: Sampled, forecasts: tuple[Forecast, ...], lessons: tuple[str, ...]

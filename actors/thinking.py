@@ -24,7 +24,7 @@ class Settings(Struct, frozen=True):
 
     config: Llm
     wording: Wording
-    round_trip_bp: float
+    round_trip_bp: Mapping[str, float]  # by plan
     recorded: bool = False  # answers are recordings: of the same question there may be several
 
 
@@ -69,7 +69,7 @@ class Thinking:
     ) -> tuple[list[Composed], tuple[str, ...]]:
         """The parts of the question, and the instruments there is no room for."""
         settings = self._settings
-        terms = Terms(settings.round_trip_bp, plan.timeframe_ns, settings.config.prompt_tokens)
+        terms = Terms(settings.round_trip_bp[plan.name], plan.timeframe_ns, settings.config.prompt_tokens)
         return compose(briefing, readings, self._instruments, settings.wording, terms)
 
     def prompt(self, plan: Plan, briefing: Briefing, composed: Composed, part: int, parts: int) -> Prompt:

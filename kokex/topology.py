@@ -246,7 +246,11 @@ def build(
     def brain(_: str) -> Brain:
         if ports.llm is None or ports.wording is None:
             return Brain(plans, known, store)
-        round_trip_bp = 2 * (float(config.paper.taker_fee) * 10_000 + config.paper.slippage_bp)
+        fees = {
+            plan.name: max(config.taker_fee(plan.account, known[each].kind) for each in plan.instruments)
+            for plan in plans
+        }
+        round_trip_bp = {name: 2 * (float(fee) * 10_000 + config.paper.slippage_bp) for name, fee in fees.items()}
         settings = Settings(config.llm, ports.wording, round_trip_bp, how.recorded)
         return Brain(plans, known, store, Thinking(settings, known))
 

@@ -103,7 +103,13 @@ def recall(
                 score[episode] += 1 / (RANK_OFFSET + place)
         for episode, value in score.items():
             scores[episode] = max(scores.get(episode, 0.0), value)
-    ranked = sorted((each for each in episodes if each.id in scores), key=lambda each: (-scores[each.id], -each.id))
+    return balanced(
+        sorted((each for each in episodes if each.id in scores), key=lambda each: (-scores[each.id], -each.id))
+    )
+
+
+def balanced(ranked: Sequence[Episode]) -> list[Episode]:
+    """The first of these, as many winners as losers."""
     winners = [each for each in ranked if each.outcome_bp is not None and each.outcome_bp > 0][:MOST_OF_A_KIND]
     losers = [each for each in ranked if each.outcome_bp is not None and each.outcome_bp <= 0][:MOST_OF_A_KIND]
     most = min(len(winners), len(losers)) or 1  # where there is but one kind, one of it

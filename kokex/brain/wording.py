@@ -41,7 +41,7 @@ class Wording:
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._templates = {name: _checked(name, texts[name]) for name in SECTIONS}
-        self.version = digest({name: texts[name] for name in SECTIONS})
+        self.version = digest({name: texts[name] for name in SECTIONS if name != "chat"})  # of those of decisions
         self.versions = {name: digest(texts[name]) for name in SECTIONS}
 
     def text(self, section: str) -> str:

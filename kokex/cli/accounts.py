@@ -102,7 +102,7 @@ async def findings(
 
 
 def examined(config: Config, instruments: Sequence[Instrument]) -> tuple[Config, tuple[Fit, ...]]:
-    """Every account at OKX, found fit and its leverage set; and the configuration with the money that is there.
+    """Every account at OKX, found fit and its leverage set; and the configuration with the money and the fees there.
 
     Waits for an OKX that cannot be reached. Raises Mistake.
     """
@@ -113,7 +113,8 @@ def examined(config: Config, instruments: Sequence[Instrument]) -> tuple[Config,
     )
     money = {each.account.name: each.standing.cash for each in fit}
     accounts = tuple(replace(each, cash=money.get(each.name, each.cash)) for each in config.resolved_accounts())
-    return replace(config, accounts=accounts), fit
+    fees = {each.account.name: each.standing.fees for each in fit}
+    return replace(config, accounts=accounts, fees=fees), fit
 
 
 async def _standing(account: Account, credentials: "Credentials", instruments: Sequence[Instrument]) -> "Standing":

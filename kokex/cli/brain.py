@@ -128,8 +128,8 @@ def cost(days: int, config_file: Path | None, db: Path | None, as_json: bool) ->
 def texts(name: str | None, config_file: Path | None, as_json: bool) -> None:
     """The texts that prompts are made of, each with its version: a person's to change, and nobody else's.
 
-    Mandate, red lines and the rules of an answer are the core memory: they stand in every prompt. To change one, copy it
-    into a folder, edit it there, and name the folder in [llm] prompts.
+    Mandate, red lines and the rules of an answer are the core memory: they stand in every prompt. To change one, copy
+    it into a folder, edit it there, and name the folder in [llm] prompts.
 
     \b
     Example: start from what is built in

@@ -257,7 +257,7 @@ async def _trade(job: Job, store: LiveStore, people: People, console: LineConsol
                 chat=people.chat,
                 records=people.records,
                 pictures=people.pictures,
-                memory=memory(config),
+                memory=await around.enter_async_context(memory(config)),
                 source=source,
                 save_market=save,
                 training=TrainingProcess(config) if config.training.enabled else None,

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from kokex.adapters.sqlite import episodes as table
+from kokex.adapters.sqlite import queries
 from kokex.cli.asking import reading
 from kokex.cli.options import CONFIG, DATABASE, JSON, SYMBOL, configured
 from kokex.cli.output import emit_json, show
-from kokex.cli.outside import memory as remembering
+from kokex.cli.outside import own_memory
 from kokex.ports import StoreError
 from kokex.present import memory as tables
 
@@ -87,7 +89,9 @@ def reflect(config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """
     config = configured(config_file, db)
     try:
-        found = remembering(config).reflect()
+        with reading(config) as reader:
+            config = replace(config, fees=reader.ask(queries.fees()))
+        found = own_memory(config).reflect()
     except StoreError as error:
         raise click.ClickException(str(error)) from None
     if as_json:

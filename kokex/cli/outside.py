@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager, contextmanager
 from kokex.adapters.host.kronos import KronosModel
 from kokex.adapters.sqlite.memory import SqliteMemory
 from kokex.brain.memory import Costs
+from kokex.cli.output import Mistake
 from kokex.config import Config, Plan
 from kokex.kronos.client import Worker
-from kokex.ports import News
+from kokex.ports import Memory, News
 
 
 @asynccontextmanager
@@ -37,7 +38,31 @@ def kronos(config: Config, plans: Sequence[Plan]) -> Generator[KronosModel | Non
         worker.end()
 
 
-def memory(config: Config) -> SqliteMemory:
-    """Of decisions and what became of them; opened when it is asked."""
-    costs = Costs(fee_bp=float(config.paper.taker_fee) * 10_000, slippage_bp=config.paper.slippage_bp)
+def own_memory(config: Config) -> SqliteMemory:
+    """The database's, of decisions and what became of them; opened when it is asked."""
+    kinds = {each.symbol: each.kind for each in config.resolved_instruments()}
+
+    def costs(account: str, instrument: str) -> Costs:
+        fee = config.taker_fee(account, kinds.get(instrument, ""))
+        return Costs(fee_bp=float(fee) * 10_000, slippage_bp=config.paper.slippage_bp)
+
     return SqliteMemory(config.store.path, costs)
+
+
+@asynccontextmanager
+async def memory(config: Config) -> AsyncGenerator[Memory, None]:
+    """The configured one. Raises Mistake."""
+    own = own_memory(config)
+    if config.memory.kind == "sqlite":
+        yield own
+        return
+    from kokex.adapters.letta.memory import open_letta
+    from kokex.adapters.secrets.sealed import SecretsError
+    from kokex.cli.secrets import secrets_of
+
+    try:
+        token = secrets_of(config)("memory.token")
+    except SecretsError as error:
+        raise Mistake(str(error)) from None
+    async with open_letta(config.memory.url, config.memory.agent, token, own) as opened:
+        yield opened

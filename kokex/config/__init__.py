@@ -1,6 +1,7 @@
 """config.toml and the environment -> frozen structs: `load`. An unknown or wrong key is a `ConfigError` naming it."""
 
 from kokex.config.llm import Fallback, Llm, Shares
+from kokex.config.memory import Memory
 from kokex.config.news import News
 from kokex.config.reading import SECRETS, ConfigError, load
 from kokex.config.schema import (
@@ -43,6 +44,7 @@ __all__ = [
     "Llm",
     "Log",
     "Market",
+    "Memory",
     "Mode",
     "News",
     "Paper",

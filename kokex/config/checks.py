@@ -21,6 +21,7 @@ def contradictions(config: Config) -> Iterator[tuple[Key, str]]:
     yield from _venues(config)
     yield from _edges(config)
     yield from _llm(config)
+    yield from _memory(config)
 
     try:
         ZoneInfo(config.telegram.time_zone)
@@ -85,6 +86,11 @@ def _llm(config: Config) -> Iterator[tuple[Key, str]]:
     shares = llm.shares
     if (total := shares.scheduled + shares.event + shares.chat + shares.news + shares.research) > 1 + 1e-9:
         yield ("llm", "shares"), f"add up to {total:g}; must be at most 1"
+
+
+def _memory(config: Config) -> Iterator[tuple[Key, str]]:
+    if config.memory.kind == "letta" and not config.memory.agent:
+        yield ("memory", "agent"), 'needs the id of the agent whose memory it is, like "agent-..."'
 
 
 def _is_zone(name: str) -> bool:

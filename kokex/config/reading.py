@@ -29,7 +29,7 @@ DEFAULT_FILE = Path("config.toml")
 PREFIX = "KOKEX__"
 SECRETS = frozenset({"key", "secret", "passphrase", "token", "api_key"})  # what the last part of a secret's name may be
 LATER = frozenset({"forecast.model", "forecast.tokenizer"})
-RECORDED = frozenset({"listing"})  # of the configuration on record, never of the file
+RECORDED = frozenset({"listing", "fees"})  # of the configuration on record, never of the file
 INHERITED = ("mode", "brain", "forecast", "risk")  # tables a plan may override key by key
 
 Table = dict[str, object]

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kokex.config.llm import Llm
+from kokex.config.memory import Memory
 from kokex.config.news import News
 from kokex.config.rules import (
     TIGHTER,
@@ -253,6 +254,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kronos: Kronos = Kronos()
     training: Training = Training()
     news: News = News()
+    memory: Memory = Memory()
     risk: Risk = Risk()
     executor: Executor = Executor()
     store: Store = Store()
@@ -264,12 +266,17 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     accounts: tuple[Account, ...] = ()
     plans: tuple[PlanTable, ...] = ()
     listing: tuple[Instrument, ...] = ()  # not of the file: what the exchange listed, on record with the session
+    fees: dict[str, dict[str, Decimal]] = {}  # nor this: account -> kind of instrument -> what a taker pays there
 
     def resolved_accounts(self) -> tuple[Account, ...]:
         """The accounts there are: without [[accounts]] one, "main"."""
         return self.accounts or (
             Account(name="main", cash=self.paper.cash, kind=self.paper.account_kind, venue=self.venue),
         )
+
+    def taker_fee(self, account: str, kind: str) -> Decimal:
+        """A fraction of the turnover: as the account's exchange says, else that of [paper]."""
+        return self.fees.get(account, {}).get(kind, self.paper.taker_fee)
 
     def resolved_instruments(self) -> tuple[Instrument, ...]:
         """What is traded: as the venue lists it, known, or one for each replayed file. Raises UnknownInstrument."""

@@ -366,14 +366,22 @@ class Llm(Protocol):
         ...
 
 
+class Recollection(Struct, frozen=True):
+    """What a memory has to say."""
+
+    lines: tuple[str, ...]
+    trouble: str = ""  # why another memory than the configured one said it
+
+
 class Memory(Protocol):
-    """What became of earlier decisions."""
+    """What became of earlier decisions. Raises StoreError, nothing else."""
 
-    async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> tuple[str, ...]:
-        """Lines for a prompt: lessons, and episodes like these situations; only what had matured by `at_ns`.
+    async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> Recollection:
+        """Lines for a prompt: lessons, and episodes like these situations; only what had matured by `at_ns`."""
+        ...
 
-        Raises StoreError.
-        """
+    async def keep_up(self) -> str:
+        """Takes in the decisions on record, and what became of them; what went wrong on the way, or nothing."""
         ...
 
 

@@ -1,9 +1,9 @@
 """Requests to language models, and what they cost, as tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from textwrap import shorten
-from typing import Protocol
+from typing import Any, Protocol
 
 from kokex.messages import LlmCall
 from kokex.present.tables import Table

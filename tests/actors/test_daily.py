@@ -46,7 +46,7 @@ def desk_of(config: Llm, markets: dict[str, str], mode: Mode) -> tuple[Desk, Mod
     )  # fmt: skip
     model = Model(lambda *_: replace(ok(), text='{"decisions": [], "note": ""}'))
     model.store = store
-    thinking = Thinking(Settings(config, Wording(builtin()), 12.0), INSTRUMENTS)
+    thinking = Thinking(Settings(config, Wording(builtin()), {"main": 12.0}), INSTRUMENTS)
     desk = Desk(
         {
             "llm": Caller(config, model, store),

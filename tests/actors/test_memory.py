@@ -31,12 +31,15 @@ from kokex.messages import (
     Signal,
     Situation,
 )
-from kokex.ports import CandleRow, StoreError
+from kokex.ports import CandleRow, Recollection, StoreError
 from tests.actors.desk import BTC, HOUR, INSTRUMENTS, MINUTE, START, Desk, Still, plan, readings
 
 LLM = plan(brain=Brain(kind="llm", strategies=("sma_cross",)))
 UP = {"sma_cross": Signal(1, reason="up")}
-FREE = Costs(fee_bp=0, slippage_bp=0)
+
+
+def free(*_: str) -> Costs:
+    return Costs(fee_bp=0, slippage_bp=0)
 
 
 class Inline:
@@ -45,8 +48,12 @@ class Inline:
     def __init__(self, memory: SqliteMemory) -> None:
         self._memory = memory
 
-    async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> tuple[str, ...]:
-        return self._memory.look_back(plan, at_ns, situations)
+    async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> Recollection:
+        return Recollection(self._memory.look_back(plan, at_ns, situations))
+
+    async def keep_up(self) -> str:
+        self._memory.gather()
+        return ""
 
 
 class Past:
@@ -106,7 +113,8 @@ def past(tmp_path: Path) -> Past:
 def prompt_at(past: Past, at_ns: int) -> str:
     """What a model is asked in a cycle at that time."""
     here = readings(UP, close_ns=at_ns, values={"rsi": 60.0})
-    forecaster = Forecaster((LLM,), random.Random, past.store, memory=Inline(SqliteMemory(past.path, FREE)))
+    SqliteMemory(past.path, free).gather()
+    forecaster = Forecaster((LLM,), random.Random, past.store, memory=Inline(SqliteMemory(past.path, free)))
     desk = Desk({"forecaster": forecaster, "indicator": Still(Sampled((here,), {}))}, start_ns=at_ns)
     worth = Decimal(1000)
     desk.tell(
@@ -124,7 +132,7 @@ def test_a_lesson_reaches_the_next_prompt_and_nothing_of_the_future_does(past: P
         past.decide(START + number * 2 * HOUR, after=99.0 - number % 2 / 10)
     end = START + 39 * HOUR  # when the last one matures
     past.until(end)
-    memory = SqliteMemory(past.path, FREE)
+    memory = SqliteMemory(past.path, free)
     (lesson,) = memory.reflect()
     assert (lesson.episodes, lesson.won) == (20, 0)
     assert lesson.text in prompt_at(past, end)
@@ -143,7 +151,7 @@ def test_a_lesson_is_replaced_by_the_next_reflection(past: Past) -> None:
     for number in range(20):
         past.decide(START + number * 2 * HOUR)
     past.until(START + 39 * HOUR)
-    memory = SqliteMemory(past.path, FREE)
+    memory = SqliteMemory(past.path, free)
     memory.reflect()
     past.decide(START + 40 * HOUR)
     past.until(START + 41 * HOUR)
@@ -188,7 +196,7 @@ def test_an_outcome_counts_fill_costs_and_the_price_at_which_the_idea_was_wrong(
         )
     )
     past.until(START + 3 * HOUR)
-    SqliteMemory(past.path, Costs(fee_bp=5, slippage_bp=1)).gather()
+    SqliteMemory(past.path, lambda *_: Costs(fee_bp=5, slippage_bp=1)).gather()
     first, second = past.episodes()
     assert (first.verdict, first.fill_price) == ("approved", 101.0)
     assert first.outcome_bp == pytest.approx((102 / 101 - 1) * 10_000 - 11)
@@ -199,7 +207,7 @@ def test_an_outcome_counts_fill_costs_and_the_price_at_which_the_idea_was_wrong(
 def test_an_outcome_waits_for_its_candles_and_is_unknown_when_they_never_come(past: Past) -> None:
     past.decide(START)
     past.until(START + HOUR - 1)
-    memory = SqliteMemory(past.path, FREE)
+    memory = SqliteMemory(past.path, free)
     memory.gather()
     (episode,) = past.episodes()
     assert not episode.settled
@@ -226,7 +234,7 @@ def test_holds_and_what_people_wanted_are_no_episodes_and_nothing_is_taken_twice
     past.store.append(Decision(id=past.next_id(), cause=1, act="hold", horizon_s=60, **common))  # type: ignore[arg-type]
     past.store.append(Decision(id=past.next_id(), act="open_long", horizon_s=60, by="person", **common))  # type: ignore[arg-type]
     past.until(START + 2 * HOUR)
-    memory = SqliteMemory(past.path, FREE)
+    memory = SqliteMemory(past.path, free)
     memory.gather()
     memory.gather()
     assert len(past.episodes()) == 1
@@ -235,8 +243,11 @@ def test_holds_and_what_people_wanted_are_no_episodes_and_nothing_is_taken_twice
 
 def test_a_memory_that_fails_costs_lessons_only_and_says_so_once(past: Past) -> None:
     class Broken:
-        async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> tuple[str, ...]:
+        async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> Recollection:
             raise StoreError("the disk is gone")
+
+        async def keep_up(self) -> str:
+            return ""
 
     forecaster = Forecaster((LLM,), random.Random, past.store, memory=Broken())
     desk = Desk({"forecaster": forecaster, "indicator": Still(Sampled((readings(UP),), {}))})
@@ -250,4 +261,20 @@ def test_a_memory_that_fails_costs_lessons_only_and_says_so_once(past: Past) -> 
     )
     assert [each.lessons for each in desk.take(Briefing)] == [(), ()]
     (alert,) = desk.take(Alert)
-    assert alert.text == "the memory does not answer (the disk is gone): no lessons"
+    assert alert.text == "the memory does not answer: the disk is gone: no lessons"
+
+
+def test_without_a_model_too_decisions_are_taken_in_as_their_horizons_end(past: Past) -> None:
+    """Nothing but time passes: no cycle, no command."""
+    past.decide(START)
+    past.until(START + 2 * HOUR)
+    forecaster = Forecaster((plan(),), random.Random, past.store, memory=Inline(SqliteMemory(past.path, free)))
+    desk = Desk({"forecaster": forecaster, "indicator": Still(Sampled((), {}))}, start_ns=START + 2 * HOUR)
+    assert past.episodes() == []
+    desk.wait(11)
+    (episode,) = past.episodes()
+    assert (episode.settled, episode.outcome_bp) == (True, pytest.approx(-100.0))
+    past.decide(START + 2 * HOUR)
+    past.until(START + 4 * HOUR)
+    desk.wait(600)
+    assert [each.settled for each in past.episodes()] == [True, True]

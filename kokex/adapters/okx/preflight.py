@@ -40,6 +40,7 @@ class Standing(Struct, frozen=True):
 
     mode: AccountMode
     cash: Decimal  # USDT
+    fees: dict[str, Decimal]  # of a taker, by kind of instrument
 
 
 async def listed(public: PublicRest, symbols: Sequence[str]) -> tuple[Instrument, ...]:
@@ -82,7 +83,18 @@ async def examine(rest: PrivateRest, instruments: Sequence[Instrument]) -> Async
     else:
         yield Check("funds", "warn", "no USDT in the trading account", "transfer some from the funding account at OKX")
     level = cast("Level", config.acct_lv)
-    yield Standing(AccountMode(level, hedged=config.pos_mode == "long_short_mode"), cash)
+    fees = {kind: paid for kind in sorted({each.kind for each in instruments}) if (paid := await _fee(rest, kind))}
+    yield Standing(AccountMode(level, hedged=config.pos_mode == "long_short_mode"), cash, fees)
+
+
+async def _fee(rest: PrivateRest, kind: str) -> Decimal | None:
+    """What a taker pays, a fraction of the turnover; None: OKX does not say. Raises Ambiguous."""
+    try:
+        said = await rest.trade_fee("SWAP" if kind == "swap" else "SPOT")
+    except Rejected:
+        return None
+    charged = number(said.taker_u if kind == "swap" else said.taker)
+    return None if charged is None else -charged
 
 
 def _clock(offset_ns: int) -> Check:

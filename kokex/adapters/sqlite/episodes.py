@@ -1,5 +1,6 @@
 """Episodes and lessons: the tables, and what is asked of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +45,8 @@ TABLES = (
         expires_ns INTEGER NOT NULL
     )""",
 )
+
+HANDED_ON = ("CREATE TABLE handed_on (episode INTEGER PRIMARY KEY)",)  # to a memory elsewhere
 
 INSERT = f"INSERT INTO episodes VALUES ({', '.join('?' * 18)})"
 INSERT_WORDS = "INSERT INTO episode_words(rowid, situation, reasons) VALUES (?, ?, ?)"
@@ -94,6 +97,22 @@ def matured(at_ns: int, *, plan: str | None = None, last: int = -1) -> Query[lis
     """The newest `last` (-1: all) whose outcome was known by then, oldest first."""
     sql = f"SELECT {_COLUMNS} FROM episodes e WHERE {_KNOWN} AND (? IS NULL OR e.plan = ?) ORDER BY e.id DESC LIMIT ?"
     return Query(sql, (at_ns, plan, plan, last), lambda rows: _episodes(rows[::-1]))
+
+
+def chosen(at_ns: int, plan: str, ids: Sequence[int]) -> Query[list[Episode]]:
+    """Of these the ones whose outcome was known by then, in the order given."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM episodes e WHERE {_KNOWN} AND e.plan = ? AND e.id IN (SELECT value FROM json_each(?))"
+    )
+    wanted = msgspec.json.encode(list(ids)).decode()
+    return Query(sql, (at_ns, plan, wanted), lambda rows: sorted(_episodes(rows), key=lambda each: ids.index(each.id)))
+
+
+def not_handed_on(most: int) -> Query[list[Episode]]:
+    """Those whose outcome is known and which no other memory has, oldest first."""
+    sql = f"""SELECT {_COLUMNS} FROM episodes e WHERE e.settled AND e.outcome_bp IS NOT NULL
+        AND e.id NOT IN (SELECT episode FROM handed_on) ORDER BY e.id LIMIT ?"""
+    return Query(sql, (most,), _episodes)
 
 
 def alike(at_ns: int, plan: str, words: list[str], since: int, most: int) -> Query[list[int]]:

@@ -7,7 +7,7 @@ recall answered is.
 
 import asyncio
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -22,11 +22,12 @@ from kokex.adapters.sqlite.queries import Query
 from kokex.adapters.sqlite.schema import MIGRATIONS, version
 from kokex.brain import memory as rules
 from kokex.messages import Briefing, Episode, Lesson, Situation
-from kokex.ports import StoreError
+from kokex.ports import Recollection, StoreError
 
 T = TypeVar("T")
+CostsOf = Callable[[str, str], rules.Costs]
+"""What trading an instrument costs an account (account, instrument)."""
 
-EVERY_NS = 600_000_000_000  # between gatherings of the daemon
 AT_ONCE = 500  # decisions or episodes in one transaction: the daemon cannot write meanwhile
 POOL = 500  # newest episodes among which like ones are looked for
 FOUND = 50  # by words
@@ -40,33 +41,49 @@ MARK = "newest decision in memory"  # in `meta`
 class SqliteMemory:
     """`kokex.ports.Memory`, and what commands do offline."""
 
-    def __init__(self, path: Path | str, costs: rules.Costs) -> None:
+    def __init__(self, path: Path | str, costs: CostsOf) -> None:
         self._path = Path(path)
         self._costs = costs
-        self._gathered_ns = 0
 
-    async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> tuple[str, ...]:
-        """Gathers first, now and then. Raises StoreError."""
-        return await asyncio.to_thread(self.look_back, plan, at_ns, situations)
+    async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> Recollection:
+        """Raises StoreError."""
+        return Recollection(await asyncio.to_thread(self.look_back, plan, at_ns, situations))
+
+    async def keep_up(self) -> str:
+        """Raises StoreError."""
+        await asyncio.to_thread(self.gather)
+        return ""
 
     def look_back(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> tuple[str, ...]:
         """`recall`, for whoever may wait."""
         with self._opened() as connection:
-            if at_ns - self._gathered_ns >= EVERY_NS:
-                self._gathered_ns = at_ns
-                _take(connection)
-                _settle(connection, self._costs)
-            lessons = _ask(connection, episodes.lessons(at_ns, plan=plan))
-            about = [each.text for each in lessons if episodes.taught(each, situations)]
+            about = _lessons(connection, plan, at_ns, situations)
             pool = _ask(connection, episodes.matured(at_ns, plan=plan, last=POOL))
             if not pool:
-                return tuple(about[: rules.MOST_LESSONS])
+                return about
             since = pool[0].id
             found = [
                 _ask(connection, episodes.alike(at_ns, plan, rules.words(each), since, FOUND)) for each in situations
             ]
         like = rules.recall(situations, pool, found)
-        return (*about[: rules.MOST_LESSONS], *(rules.told(each) for each in like))
+        return (*about, *(rules.told(each) for each in like))
+
+    def tell(self, plan: str, at_ns: int, situations: tuple[Situation, ...], ids: Sequence[int]) -> tuple[str, ...]:
+        """The same of episodes that somebody else found, the most like first. Raises StoreError."""
+        with self._opened() as connection:
+            about = _lessons(connection, plan, at_ns, situations)
+            found = _ask(connection, episodes.chosen(at_ns, plan, ids))
+        return (*about, *(rules.told(each) for each in rules.balanced(found)))
+
+    def not_handed_on(self, most: int) -> list[Episode]:
+        """Episodes that have matured and which no memory elsewhere has. Raises StoreError."""
+        with self._opened() as connection:
+            return _ask(connection, episodes.not_handed_on(most))
+
+    def handed_on(self, episode: int) -> None:
+        """A memory elsewhere has it now. Raises StoreError."""
+        with self._opened() as connection, _transaction(connection):
+            connection.execute("INSERT OR IGNORE INTO handed_on VALUES (?)", (episode,))
 
     def gather(self) -> None:
         """Takes in every decision on record, and the outcome of those that have matured. Raises StoreError."""
@@ -110,6 +127,13 @@ def _transaction(connection: sqlite3.Connection) -> Generator[None, None, None]:
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         yield
+
+
+def _lessons(
+    connection: sqlite3.Connection, plan: str, at_ns: int, situations: tuple[Situation, ...]
+) -> tuple[str, ...]:
+    known = _ask(connection, episodes.lessons(at_ns, plan=plan))
+    return tuple([each.text for each in known if episodes.taught(each, situations)][: rules.MOST_LESSONS])
 
 
 def _ask(connection: sqlite3.Connection, query: Query[T]) -> T:
@@ -170,7 +194,7 @@ def _briefing(connection: sqlite3.Connection, cause: int) -> Briefing | None:
 # ---- and what came of them ----------------------------------------------------------------------
 
 
-def _settle(connection: sqlite3.Connection, costs: rules.Costs) -> None:
+def _settle(connection: sqlite3.Connection, costs: CostsOf) -> None:
     """Writes the outcomes of episodes whose horizon has ended."""
     now_ns = _ask(connection, episodes.newest_ns())
     due = _ask(connection, episodes.due(now_ns))
@@ -180,14 +204,14 @@ def _settle(connection: sqlite3.Connection, costs: rules.Costs) -> None:
                 _settle_one(connection, each, now_ns, costs)
 
 
-def _settle_one(connection: sqlite3.Connection, of: Episode, now_ns: int, costs: rules.Costs) -> None:
+def _settle_one(connection: sqlite3.Connection, of: Episode, now_ns: int, costs: CostsOf) -> None:
     span_ns, last_ns = _market(connection, of.instrument)
     if last_ns + span_ns < of.matures_ns and now_ns < of.matures_ns + LATE_NS:
         return  # its last candle is still to come
     filled = _fill_price(connection, of.id)
     end, came = _exit_price(connection, of, span_ns), None
     if end is not None:
-        cost_bp = costs.of(of.act, filled=filled is not None)
+        cost_bp = costs(of.account, of.instrument).of(of.act, filled=filled is not None)
         came = rules.outcome_bp(of.direction, filled or of.price, end, cost_bp)
     connection.execute(episodes.SETTLE, (_verdict(connection, of.id), filled, came, of.id))
 

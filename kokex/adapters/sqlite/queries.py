@@ -217,6 +217,21 @@ def listed() -> Query[dict[str, Instrument]]:
     )
 
 
+class _Fees(Struct, frozen=True):
+    fees: dict[str, dict[str, Decimal]] = {}
+
+
+def fees() -> Query[dict[str, dict[str, Decimal]]]:
+    """What exchanges last said each account pays as taker, by kind of instrument; empty where none did."""
+    return Query(
+        "SELECT config FROM sessions ORDER BY id",
+        (),
+        lambda rows: {
+            account: paid for (body,) in rows for account, paid in msgspec.json.decode(body, type=_Fees).fees.items()
+        },
+    )
+
+
 def accounts() -> Query[list[str]]:
     return Query(
         "SELECT account FROM portfolios UNION SELECT account FROM orders ORDER BY account",

@@ -144,7 +144,7 @@ _TABLES = (
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    _TABLES, llm_calls.TABLE, (models.TABLE,), OUTBOX, episodes.TABLES, conversations.TABLES,
+    _TABLES, llm_calls.TABLE, (models.TABLE,), OUTBOX, episodes.TABLES, conversations.TABLES, episodes.HANDED_ON,
 )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def test_every_answer_is_decided_on_safely_and_counted_exactly(case: str, api: A
         config = Llm(provider=api, model="m", base_url=server.url, rpd=0, timeout_s=0.5 if act.slow_s else 20)
         store = memory()
         plans = (plan(instruments=(BTC, ETH), brain=BrainTable(kind="llm", strategies=("sma_cross",))),)
-        thinking = Thinking(Settings(config, Wording(builtin()), 12.0), INSTRUMENTS)
+        thinking = Thinking(Settings(config, Wording(builtin()), {"main": 12.0}), INSTRUMENTS)
         brain = Brain(plans, INSTRUMENTS, store, thinking)
         desk = Desk({"llm": Caller(config, Bridge(config), store), "brain": brain}, store=store)
         desk.tell("brain", briefing(ETH, BTC, held=3, at=desk.now))

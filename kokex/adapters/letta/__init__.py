@@ -1,0 +1,1 @@
+"""Letta, a server that remembers: an optional second memory."""
