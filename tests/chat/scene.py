@@ -16,11 +16,12 @@ from kokex.adapters.drawing.pictures import ChildPictures
 from kokex.adapters.sqlite.direct import DirectStore, open_direct
 from kokex.adapters.sqlite.recorder import recorder
 from kokex.adapters.telegram.totp import OneTimeCodes
+from kokex.brain.wording import Wording, builtin
 from kokex.cli.records import DatabaseRecords
 from kokex.config import Alerts, Config, Market, Telegram
 from kokex.kernel.system import Hooks, System
 from kokex.kernel.tasks import Tasks
-from kokex.messages import Message
+from kokex.messages import Message, Moment, Prompt, Reply, Sent, Spoken
 from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.simulated import SimulatedMarket
@@ -33,6 +34,7 @@ from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 SECOND = 1_000_000_000
 START_NS = 1_700_000_000 * SECOND
 OWNER, TRADER, VIEWER, STRANGER, CHAT = 7, 8, 9, 666, 7
+Saying = Callable[[Prompt], Reply]
 MUTE = Alerts(**dict.fromkeys(Alerts.__struct_fields__, "off"))  # type: ignore[arg-type]
 CONFIG = Config(
     market=Market(instruments=("BTC-USDT-SWAP", "ETH-USDT-SWAP"), history_s=0),
@@ -152,20 +154,24 @@ class Inline:
 class Scene:
     """Sessions of a daemon whose exchange, market and database outlive it."""
 
-    def __init__(self, path: Path, config: Config = CONFIG, codes: OneTimeCodes | None = None) -> None:
+    def __init__(
+        self, path: Path, config: Config = CONFIG, codes: OneTimeCodes | None = None, says: Saying | None = None
+    ) -> None:
+        """`says`: what a model answers."""
         self.path = path
         self.config = config
         self.now_ns = START_NS
         self.system: System
         self._codes = codes
+        self._llm = Model(self, says) if says else None
         instruments = config.resolved_instruments()
-        self.exchange = Exchange(instruments, Rules(leverage=Decimal(3)), lambda: self.system.now, self._post)
+        self.exchange = Exchange(instruments, Rules(leverage=Decimal(3)), lambda: self.system.now, self.post)
         self.exchange.open_account("main", Decimal(100_000), "margin")
         self._market = SimulatedMarket(
-            instruments, Random(7), START_NS, config.market.span_ns, None, 0, self._post, self.exchange, 600 * SECOND
+            instruments, Random(7), START_NS, config.market.span_ns, None, 0, self.post, self.exchange, 600 * SECOND
         )
 
-    def _post(self, actor: str, message: Message) -> None:
+    def post(self, actor: str, message: Message) -> None:
         self.system.post(actor, message)
 
     def play(self, script: Callable[[Played], Awaitable[None]], *, warm_s: float = 600) -> None:
@@ -192,6 +198,7 @@ class Scene:
             Ports(
                 store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random, control=Nobody(),
                 source=self._market, console=_unheard, chat=chat, records=inline, pictures=inline,
+                llm=self._llm, wording=Wording(builtin()) if self._llm else None,
             ),
             start_ns=self.now_ns,
             hooks=Hooks(
@@ -205,6 +212,25 @@ class Scene:
             driver.stop()
         store.flush()
         store.close()
+
+
+class Model:
+    """`kokex.ports.Llm`: says what it is told to, forty letters a second."""
+
+    def __init__(self, scene: Scene, says: Saying) -> None:
+        self._scene = scene
+        self._says = says
+
+    async def moment(self) -> Moment:
+        now = self._scene.system.now
+        return Moment(now, now, "this boot")
+
+    async def send(self, provider: str, prompt: Prompt, timeout_s: float) -> Sent:
+        reply = self._says(prompt)
+        for end in range(10, len(reply.text), 10):
+            await anyio.sleep(0.25)
+            self._scene.post("chat", Spoken(talk=prompt.stream.partition("#")[0], text=reply.text[:end]))
+        return Sent(reply, await self.moment(), 0)
 
 
 class Nobody:

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
-from kokex.adapters.sqlite import queries
+from kokex.adapters.sqlite import conversations, queries
 from kokex.adapters.sqlite.reader import Reader
 from kokex.messages import Answer, Command, Message
 from tests.cli.daemons import environment, kokex
+from tests.cli.test_chat import CALM as MODEL
+from tests.cli.test_chat import Assistant
+from tests.loopback.models import models
 from tests.loopback.telegram import BotApi, Shown
 
 OWNER, VIEWER, STRANGER = 7, 8, 666
@@ -126,6 +129,36 @@ def test_a_day_of_an_owner(tmp_path: Path) -> None:
     answers = {each.command for each in record(tmp_path) if isinstance(each, Answer)}
     assert answers == {each.id for each in commands}, "and what came of each"
     assert kokex(tmp_path, "replay", "data/kokex.db").code in {0, 2}
+
+
+def test_free_text_is_answered_as_it_is_said_and_an_order_wants_the_same_tap(tmp_path: Path) -> None:
+    """A model on loopback: its words are edited in place, and what it prepares is asked back."""
+    assistant = Assistant()
+
+    async def scene(server: BotApi, url: str) -> None:
+        with models(assistant) as provider:
+            how = {**MODEL, "KOKEX__LLM__BASE_URL": provider.url}
+            async with trading(tmp_path, url, server, **how):
+                shown = await told(server, "hello", "Good mo …")
+                assistant.hold.set()
+                await server.shows(shown.id, "This is the end.")
+                assert "…" not in shown.text
+
+                question = await told(server, "buy", "Buy 0.5 BTC-USDT-SWAP at the market?")
+                assert "risk allows: buy 0.5 BTC-USDT-SWAP market, stop at" in question.text
+                before = len(server.sent)
+                await tapped(server, question, question.data[1], "Nothing was done")
+                question = await told(server, "buy", "Buy 0.5 BTC-USDT-SWAP at the market?")
+                await tapped(server, question, question.data[0], "approved: buy 0.5 BTC-USDT-SWAP market")
+                await server.wait_for("Bought 0.5 BTC-USDT-SWAP", after=before)
+
+    play(tmp_path, scene)
+    with Reader(tmp_path / "data/kokex.db") as reader:
+        orders = [each.order for each in reader.ask(queries.orders()) if each.order.trigger is None]
+        begun = [(each.by, each.opening) for each in reader.ask(conversations.newest(9))]
+    assert [(order.side, order.size) for order in orders] == [("buy", Decimal("0.5"))]
+    assert begun == [("telegram 7", "hello")], "one conversation"
+    assert kokex(tmp_path, "replay", "--json").json()["same"]
 
 
 def test_strangers_change_nothing_and_hear_nothing(tmp_path: Path) -> None:
