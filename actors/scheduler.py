@@ -35,6 +35,7 @@ DEADLINE_S = 60.0  # an answer to a cycle that comes later is stale
 MARKET_GAP_S = 2.0  # between the markets of a session: each has a question to the model of its own
 COMMIT_S = 5.0  # what a person said is confirmed once it is on disk
 MIDNIGHT_NS = 0
+MINUTE_NS = 60_000_000_000
 LONG_AGO_NS = -(1 << 62)
 
 
@@ -190,8 +191,24 @@ class Scheduler(Actor):
         """A market's cycle of a daily session."""
         if (not_before_ns := self._not_before(rhythm, why)) > self.now:
             self.at(not_before_ns, self._session, rhythm, why, market)
-        else:
-            self._cycle(rhythm, why, tuple(rhythm.markets[market]), market=market)
+        elif self._cycle(rhythm, why, tuple(rhythm.markets[market]), market=market):
+            plan = rhythm.plan
+            count = len(rhythm.markets[market])
+            what = f"{count} instrument{'' if count == 1 else 's'} of plan {plan.name}"
+            self._say_session(plan, f"the market {market} opens its session: {what} to decide on")
+            self.later(self._deadline_s(plan), self._session_over, plan, market)
+
+    def _session_over(self, plan: Plan, market: str) -> None:
+        """What was not decided by now is stale: the market is closed to the plan until the next session."""
+        next_ns = next_session(self.now, session_times(MIDNIGHT_NS, plan.mode.sessions, plan.mode.spacing_h))
+        wait = f"{round((next_ns - self.now) / MINUTE_NS)} min"
+        self._say_session(plan, f"the market {market} closes its session for plan {plan.name}; the next one in {wait}")
+
+    def _say_session(self, plan: Plan, text: str) -> None:
+        self.emit(Alert(severity="info", kind="session", text=text, plan=plan.name))
+
+    def _deadline_s(self, plan: Plan) -> float:
+        return DEADLINE_S * (self._speed if plan.brain.kind == "llm" else 1.0)
 
     def _not_before(self, rhythm: Rhythm, why: str) -> int:
         """From when on a model can be asked; 0 where none is, or the wait is so long that others should decide."""
@@ -236,17 +253,18 @@ class Scheduler(Actor):
         edges: tuple[int, ...] = (),
         market: str = "",
         note: str = "",
-    ) -> None:
+    ) -> bool:
+        """Whether there is one now."""
         if self._obstacle(rhythm):
-            return
-        deadline_s = DEADLINE_S * (self._speed if rhythm.plan.brain.kind == "llm" else 1.0)
-        deadline_ns = self.now + round(deadline_s * 1e9)
+            return False
+        deadline_ns = self.now + round(self._deadline_s(rhythm.plan) * 1e9)
         self.emit(
             Cycle(
                 plan=rhythm.plan.name, why=why, instruments=instruments, edges=edges, deadline_ns=deadline_ns,
                 market=market, note=note,
             )
         )  # fmt: skip
+        return True
 
     # ---- people
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import click
 
 from kokex.adapters.drawing.draw import DrawingError, draw_fan
-from kokex.adapters.drawing.fan import Fan
+from kokex.adapters.drawing.fan import Fan, FanChart
 from kokex.adapters.host.chance import Random
 from kokex.adapters.host.csv import CsvError
 from kokex.adapters.host.history import NUMBERS, History, read_history, read_times
@@ -283,16 +283,18 @@ def _draw(
     touched: Sequence[tuple[float, float]], plot: Path,
 ) -> None:  # fmt: skip
     shown = slice(-max(2, SHOWN_HISTORY * len(times)), None)
-    fan = Fan(
+    closes = list(zip(history.open_ns[shown], history.columns["close"][shown], strict=True))
+    bands = tuple((at, *quantiles) for at, quantiles in zip(times, said.quantiles, strict=True))
+    chart = FanChart(
         title=f"{history.instrument}: the next {len(times)} candles by {model}",
         summary=f"above now {pct(100 * said.p_up)}   ·   more volatility {pct(100 * said.p_volatility_up)}   ·   range"
         f" {price(said.range_low)} to {price(said.range_high)}",
-        history=list(zip(history.open_ns[shown], history.columns["close"][shown], strict=True)),
-        bands=[(at, *quantiles) for at, quantiles in zip(times, said.quantiles, strict=True)],
+        history=closes,
+        fan=Fan(*closes[-1], bands),
         levels=[(level, f"{price(level)}: {pct(100 * p)}") for level, p in touched],
     )
     try:
-        draw_fan(fan, plot)
+        draw_fan(chart, plot)
     except DrawingError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"{plot} drawn", err=True)

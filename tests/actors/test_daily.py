@@ -18,7 +18,7 @@ from kokex.brain.wording import Wording, builtin
 from kokex.config import Brain as BrainTable
 from kokex.config import Config, Llm, Market, Mode
 from kokex.kernel.actor import Actor
-from kokex.messages import Allowance, Cycle, Decision, Portfolio, Sample
+from kokex.messages import Alert, Allowance, Cycle, Decision, Portfolio, Sample
 from tests.actors.desk import BTC, ETH, HOUR, INSTRUMENTS, MINUTE, SECOND, SPOT, START, Desk, memory, plan, readings
 from tests.actors.test_llm import Model, ok
 
@@ -113,3 +113,18 @@ def test_once_the_day_is_spent_the_strategies_decide() -> None:
 def test_a_simulated_instrument_keeps_the_calendar_it_is_given() -> None:
     market = Market(instruments=(BTC, ETH), calendars={BTC: "KRX"})
     assert [each.calendar for each in Config(market=market).resolved_instruments()] == ["KRX", "crypto"]
+
+
+def test_that_a_market_opens_and_closes_its_session_is_told() -> None:
+    desk, _ = desk_of(
+        Llm(provider="openai", model="m", rpd=20), {BTC: "KRX", ETH: "NASDAQ"}, Mode(kind="daily", sessions=4)
+    )
+    desk.tell("scheduler", readings())
+    desk.wait(4 * 60)
+    told = [alert.text for alert in desk.take(Alert) if alert.kind == "session"]
+    assert told == [
+        "the market KRX opens its session: 1 instrument of plan main to decide on",
+        "the market NASDAQ opens its session: 1 instrument of plan main to decide on",
+        "the market KRX closes its session for plan main; the next one in 359 min",
+        "the market NASDAQ closes its session for plan main; the next one in 359 min",
+    ]

@@ -9,7 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from kokex.adapters.drawing.chart import Chart, Fan
+from kokex.adapters.drawing.chart import Chart
+from kokex.adapters.drawing.fan import Fan
 from kokex.adapters.drawing.picture import date_ticks
 
 _UP, _DOWN, _FAN, _STOP, _SOFT, _GRID = "#1a7f37", "#cf222e", "#0969da", "#9a6700", "#59636e", "#d8dee4"
@@ -40,7 +41,7 @@ def write(chart: Chart, path: str) -> None:
     first, last = chart.bars[0][0], chart.bars[-1][0] + chart.span_ns
     end = last + round(_FAN_FRINGE * chart.span_ns)
     if chart.fan:
-        end = max(end, chart.fan.from_ns + (len(chart.fan.steps) + 1) * chart.fan.span_ns)
+        end = max(end, chart.fan.bands[-1][0] + chart.span_ns)
     above.set_xlim((first - chart.span_ns) / _DAY_NS, end / _DAY_NS)
     ticks = date_ticks(first, end)
     beneath.set_xticks([at / _DAY_NS for at, _ in ticks], [label for _, label in ticks])
@@ -78,8 +79,8 @@ def _bars(above: Any, beneath: Any, chart: Chart) -> None:
 
 
 def _fan(axes: Any, fan: Fan) -> None:
-    times = [(fan.from_ns + number * fan.span_ns) / _DAY_NS for number in range(len(fan.steps) + 1)]
-    q05, q25, q50, q75, q95 = ([fan.price, *column] for column in zip(*fan.steps, strict=True))
+    at, q05, q25, q50, q75, q95 = zip(*fan.opened(), strict=True)
+    times = [each / _DAY_NS for each in at]
     axes.fill_between(times, q05, q95, color=_FAN, alpha=0.13, linewidth=0)
     axes.fill_between(times, q25, q75, color=_FAN, alpha=0.22, linewidth=0)
     axes.plot(times, q50, color=_FAN, linewidth=1.6)

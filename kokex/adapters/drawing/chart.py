@@ -2,8 +2,9 @@
 
 from msgspec import Struct
 
+from kokex.adapters.drawing.fan import Fan
+
 Bar = tuple[int, float, float, float, float, float]  # open_ns, open, high, low, close, volume
-Step = tuple[float, float, float, float, float]  # quantiles 5, 25, 50, 75, 95 % of the close
 
 
 class Mark(Struct, frozen=True, array_like=True):
@@ -13,16 +14,6 @@ class Mark(Struct, frozen=True, array_like=True):
     price: float
     up: bool  # bought, or wanted to be long
     traded: bool  # a fill; else only wanted
-
-
-class Fan(Struct, frozen=True):
-    """A forecast: quantiles of the close at each step after `from_ns`."""
-
-    from_ns: int
-    span_ns: int
-    price: float
-    steps: tuple[Step, ...]
-    model: str = ""
 
 
 class Chart(Struct, frozen=True, tag=True):

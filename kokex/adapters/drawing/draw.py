@@ -4,7 +4,8 @@ The PNG needs matplotlib, some 60 MiB of it, so a short-lived child process draw
 
     python -m kokex.adapters.drawing.draw PATH < drawing.json
 
-where the JSON on stdin is a `Drawing`, a `Fan` or a `Chart`. It exits with 1 and one line on stderr when it cannot.
+where the JSON on stdin is a `Drawing`, a `FanChart` or a `Chart`. When it cannot, it exits with 1 and one line on
+stderr.
 """
 
 import subprocess
@@ -15,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from kokex.adapters.drawing.chart import Chart
-from kokex.adapters.drawing.fan import Fan
+from kokex.adapters.drawing.fan import FanChart
 from kokex.adapters.drawing.picture import Points, picture
 from kokex.adapters.drawing.svg import page
 
@@ -49,7 +50,7 @@ def draw(points: Points, path: str | Path, title: str = "Equity", currency: str 
             raise DrawingError(f"{path}: name a file that ends in .png or .html")
 
 
-def draw_fan(fan: Fan, path: str | Path) -> None:
+def draw_fan(fan: FanChart, path: str | Path) -> None:
     """Draws a forecast. Raises DrawingError: a suffix other than .png, nothing to draw, no matplotlib."""
     path = Path(path)
     if path.suffix.lower() != ".png":
@@ -64,7 +65,7 @@ def _write_html(drawing: Drawing, path: Path) -> None:
         raise DrawingError(f"{path}: {error}") from None
 
 
-def _in_child(drawing: Drawing | Fan, path: Path) -> None:
+def _in_child(drawing: Drawing | FanChart, path: Path) -> None:
     try:
         child = subprocess.run(  # noqa: S603  our own module, by the interpreter that runs this one
             command(path), input=msgspec.json.encode(drawing), capture_output=True, timeout=_PATIENCE_S, check=False
@@ -86,18 +87,18 @@ def judge(code: int, errors: bytes, path: str | Path) -> None:
         raise DrawingError(said[-1] if said else f"{path}: the drawing process ended with {code}")
 
 
-def _write_png(drawing: Drawing | Fan | Chart, path: str) -> None:
+def _write_png(drawing: Drawing | FanChart | Chart, path: str) -> None:
     try:
         from kokex.adapters.drawing import candles, png
     except ImportError as error:
         raise DrawingError(
             f"{path}: a PNG needs matplotlib ({error}): pip install 'kokex[plot]'"
-            + ("" if isinstance(drawing, Fan) else ", or draw a .html, which needs nothing")
+            + ("" if isinstance(drawing, FanChart) else ", or draw a .html, which needs nothing")
         ) from None
     try:
         if isinstance(drawing, Chart):
             candles.write(drawing, path)
-        elif isinstance(drawing, Fan):
+        elif isinstance(drawing, FanChart):
             png.write_fan(drawing, path)
         else:
             png.write(picture(drawing.points, drawing.title, drawing.currency), path)
@@ -108,7 +109,7 @@ def _write_png(drawing: Drawing | Fan | Chart, path: str) -> None:
 def main() -> int:
     """The child process."""
     try:
-        _write_png(msgspec.json.decode(sys.stdin.buffer.read(), type=Drawing | Fan | Chart), sys.argv[1])
+        _write_png(msgspec.json.decode(sys.stdin.buffer.read(), type=Drawing | FanChart | Chart), sys.argv[1])
     except DrawingError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -9,8 +9,9 @@ from typing import Any, Protocol, final
 import anyio
 import msgspec
 
-from kokex.adapters.drawing.chart import Bar, Chart, Fan, Mark
+from kokex.adapters.drawing.chart import Bar, Chart, Mark
 from kokex.adapters.drawing.draw import Drawing, DrawingError, command, judge
+from kokex.adapters.drawing.fan import Fan
 from kokex.adapters.sqlite import queries, reports
 from kokex.adapters.sqlite.reader import Reader
 from kokex.config import Config
@@ -144,5 +145,8 @@ def _bar(candle: Candle) -> Bar:
 
 
 def _fan(forecast: Forecast) -> Fan:
-    steps = tuple((step.q05, step.q25, step.q50, step.q75, step.q95) for step in forecast.steps)
-    return Fan(forecast.close_ns, forecast.span_ns, forecast.price, steps, forecast.model)
+    bands = tuple(
+        (forecast.close_ns + number * forecast.span_ns, step.q05, step.q25, step.q50, step.q75, step.q95)
+        for number, step in enumerate(forecast.steps, 1)
+    )
+    return Fan(forecast.close_ns, forecast.price, bands)

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 
-from kokex.adapters.drawing.fan import Fan
+from kokex.adapters.drawing.fan import FanChart
 from kokex.adapters.drawing.picture import Picture, Points, date_ticks
 
 _EQUITY, _LOSS, _SOFT, _GRID = "#0969da", "#cf222e", "#59636e", "#d8dee4"
@@ -45,16 +45,17 @@ def write(picture: Picture, path: str) -> None:
     _finish(figure, [above, beneath], path)
 
 
-def write_fan(fan: Fan, path: str) -> None:
+def write_fan(chart: FanChart, path: str) -> None:
     """Draws 1200 x 700 pixels. Raises OSError when the file cannot be written, ValueError when there is nothing."""
-    opened = fan.opened()
+    chart.check()
+    opened = chart.fan.opened()
     figure = Figure(figsize=(12, 7), dpi=100)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.09, 0.08, 0.82, 0.77))
-    figure.text(0.09, 0.945, fan.title, fontsize=16, fontweight="bold")
-    figure.text(0.09, 0.905, fan.summary, fontsize=10.5, color=_SOFT)
+    figure.text(0.09, 0.945, chart.title, fontsize=16, fontweight="bold")
+    figure.text(0.09, 0.905, chart.summary, fontsize=10.5, color=_SOFT)
 
-    times, closes = _columns(fan.history)
+    times, closes = _columns(chart.history)
     axes.plot(times, closes, color="#1f2328", linewidth=1.4)
     days = [_days(at) for at, *_ in opened]
     q05, q25, q50, q75, q95 = ([step[place] for step in opened] for place in range(1, 6))
@@ -62,13 +63,13 @@ def write_fan(fan: Fan, path: str) -> None:
     axes.fill_between(days, q25, q75, color=_EQUITY, alpha=0.3, linewidth=0, label="50 %")
     axes.plot(days, q50, color=_EQUITY, linewidth=1.6, label="median")
     axes.axvline(days[0], color=_SOFT, linewidth=1, linestyle=(0, (5, 5)))
-    for price, text in fan.levels:
+    for price, text in chart.levels:
         axes.axhline(price, color=_LOSS, linewidth=1, linestyle=(0, (2, 3)))
         axes.text(days[-1], price, f" {text}", fontsize=9.5, color=_LOSS, va="center", ha="left", clip_on=False)
     axes.legend(loc="upper left", frameon=False, labelcolor=_SOFT, ncols=3, fontsize=10)
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.10g}"))
     axes.margins(y=0.12)
-    dates = date_ticks(fan.history[0][0], opened[-1][0])
+    dates = date_ticks(chart.history[0][0], opened[-1][0])
     axes.set_xticks([_days(at) for at, _ in dates], [label for _, label in dates])
     axes.set_xlim(times[0], days[-1])
     _finish(figure, [axes], path)
