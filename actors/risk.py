@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kokex.config import Plan, Risk
 from kokex.kernel.actor import Actor
@@ -248,7 +249,8 @@ class RiskKeeper(Actor):
             yes = self._weigh(preview.decision)
         except Refusal as refusal:
             return {"verdict": "refused", "rule": refusal.rule, "error": refusal.reason}
-        return {"verdict": "approved", "order": yes.order, "stop": yes.stop}
+        order = yes.order and replace(yes.order, client_id="")  # it has none: there is no decision
+        return {"verdict": "approved", "order": order, "stop": yes.stop}
 
     def _refuse(self, decision: Decision, refusal: Refusal) -> None:
         if decision.by == "risk":

@@ -23,7 +23,7 @@ from kokex.brain.wording import BadWording, Wording
 from kokex.config import Config
 from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
-from kokex.messages import AnyMessage, LlmCall, Message
+from kokex.messages import AnyMessage, LlmCall, Message, Purpose
 from kokex.ports import Forecaster, Input, Llm, Memory, News, Store, Training, Venue
 from kokex.ports.chat import Chat, Pictures, Records
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
@@ -247,11 +247,20 @@ def wording_of(config: Config) -> Wording | None:
         raise ReplayError(str(error)) from None
 
 
+def _words_of_now(purpose: Purpose, wording: Wording | None) -> tuple[str, str]:
+    """The versions of the texts and of the form that a prompt of this purpose is made of."""
+    if purpose == "chat":
+        return wording.versions["chat"] if wording else "none", ""
+    return wording.version if wording else "none", SHAPE_VERSION
+
+
 def refuse_other_words(session: int, calls: Iterable[LlmCall], wording: Wording | None) -> None:
     """What was asked in other words, or in another form, cannot be recomputed. Raises ReplayError."""
     for call in calls:
-        now = (wording.version if wording else "none", SHAPE_VERSION if call.purpose in DECIDING else "")
-        if call.purpose in WORDED and (call.wording, call.shape) != now:
+        if call.purpose not in WORDED:
+            continue
+        now = _words_of_now(call.purpose, wording)
+        if (call.wording, call.shape) != now:
             raise ReplayError(
                 f"session {session} asked a model in the words of prompts {call.wording}, form {call.shape}; this "
                 f"program has prompts {now[0]}, form {now[1]}: replay it with those texts ([llm] prompts) and version"

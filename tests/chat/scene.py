@@ -21,11 +21,12 @@ from kokex.cli.records import DatabaseRecords
 from kokex.config import Alerts, Config, Market, Telegram
 from kokex.kernel.system import Hooks, System
 from kokex.kernel.tasks import Tasks
-from kokex.messages import Message, Moment, Prompt, Reply, Sent, Spoken
+from kokex.messages import Message, Moment, Prompt, Reply, Sent, Situation, Spoken
 from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.simulated import SimulatedMarket
 from kokex.paper.venue import PaperVenue
+from kokex.ports import Recollection
 from kokex.ports.chat import ChatConflict, Delivery, Greeting, Heard, MenuEntry, Outgoing
 from kokex.simulation.replay import RECORDED
 from kokex.simulation.virtual_time import TrioTime, run_trio
@@ -198,7 +199,7 @@ class Scene:
             Ports(
                 store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random, control=Nobody(),
                 source=self._market, console=_unheard, chat=chat, records=inline, pictures=inline,
-                llm=self._llm, wording=Wording(builtin()) if self._llm else None,
+                memory=Blank(), llm=self._llm, wording=Wording(builtin()) if self._llm else None,
             ),
             start_ns=self.now_ns,
             hooks=Hooks(
@@ -231,6 +232,16 @@ class Model:
             await anyio.sleep(0.25)
             self._scene.post("chat", Spoken(talk=prompt.stream.partition("#")[0], text=reply.text[:end]))
         return Sent(reply, await self.moment(), 0)
+
+
+class Blank:
+    """`kokex.ports.Memory`: remembers nothing."""
+
+    async def recall(self, plan: str, at_ns: int, situations: tuple[Situation, ...]) -> Recollection:
+        return Recollection(())
+
+    async def keep_up(self) -> str:
+        return ""
 
 
 class Nobody:

