@@ -51,6 +51,7 @@ ON_RECORD = frozenset(
         "forecast",
         "brain",
         "cost",
+        "news",
         "why",
         "logs",
     }

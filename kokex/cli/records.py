@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ZERO = Decimal(0)
 DAY_NS = 86_400_000_000_000
-DEFAULT_LAST = {"trades": 50, "daily": 7, "weekly": 8, "monthly": 6, "brain": 20, "cost": 7, "logs": 30}
+DEFAULT_LAST = {"trades": 50, "daily": 7, "weekly": 8, "monthly": 6, "brain": 20, "cost": 7, "logs": 30, "news": 10}
 
 Args = Mapping[str, str]
 Body = dict[str, Any]
@@ -84,6 +84,9 @@ class DatabaseRecords:
                 return {"decisions": [{"decision": made, "verdict": verdict} for made, verdict in found]}
             case "cost":
                 return {"days": reader.ask(llm_calls.cost(_last("cost", args)))}
+            case "news":
+                found = sorted(reader.ask(queries.news(0)), key=lambda item: item.published_ns, reverse=True)
+                return {"news": found[: _last("news", args)]}
             case "logs":
                 return self._logs(reader, args)
             case "health":

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from kokex import __version__
-from kokex.messages import Decision, Fill, Forecast, Instrument, Order, Portfolio, Words
+from kokex.messages import Decision, Fill, Forecast, Instrument, NewsItem, Order, Portfolio, Words
 from kokex.present import brain, tables
 from kokex.present.commands import Spec
 from kokex.present.phone import shown
@@ -313,6 +313,20 @@ def _cost(body: Body, about: About, now: int) -> Sequence[Table]:
     return (brain.cost(msgspec.convert(body["days"], type=tuple[_Day, ...], strict=False)),)
 
 
+def _news(body: Body, about: About, now: int) -> Sequence[Table]:
+    items = msgspec.convert(body["news"], type=tuple[NewsItem, ...], strict=False)
+    rows = tuple(
+        (
+            each.title,
+            about.when(each.published_ns),
+            f"{each.event}, {each.sentiment.replace('_', ' ')}",
+            ", ".join(each.instruments) or NOTHING,
+        )
+        for each in items
+    )
+    return (Table("News", ("title", "", "", ""), rows),)
+
+
 def _why(body: Body, about: About, now: int) -> Sequence[Table]:
     rows = tuple((each["step"], about.when(each["at"]), each["what"]) for each in body["steps"])
     return (Table(body["headline"], ("", "", ""), rows),)
@@ -341,6 +355,7 @@ TABLES: Mapping[str, Callable[[Body, About, int], Sequence[Table]]] = {
     "schedule": _schedule,
     "brain": _brain,
     "cost": _cost,
+    "news": _news,
     "why": _why,
     "accounts": _accounts,
     "mode": _mode,

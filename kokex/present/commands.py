@@ -94,6 +94,7 @@ COMMANDS: tuple[Spec, ...] = (
     Spec(
         name="brain", help="What was decided last, and why", arguments=(LAST, PLAN), aliases=("decisions",), again=True
     ),
+    Spec(name="news", help="Headlines, and what they were judged to be", arguments=(LAST,), again=True),
     Spec(name="cost", help="What language models cost, day by day", arguments=(LAST,), again=True),
     Spec(name="why", help="Why there is an order, back to the candles", arguments=(ORDER,)),
     Spec(name="accounts", help="The accounts there are", verb="balance", again=True),
@@ -190,6 +191,11 @@ def a(role: Role) -> str:
 def find(name: str) -> Spec | None:
     """By name or alias."""
     return _BY_NAME.get(name.lower())
+
+
+def said(name: str) -> str:
+    """What a command does, in a sentence."""
+    return f"{_BY_NAME[name].help}."
 
 
 def understand(line: str, known: Known) -> tuple[Spec, dict[str, str]]:

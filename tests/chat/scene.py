@@ -18,7 +18,7 @@ from kokex.adapters.sqlite.recorder import recorder
 from kokex.adapters.telegram.totp import OneTimeCodes
 from kokex.brain.wording import Wording, builtin
 from kokex.cli.records import DatabaseRecords
-from kokex.config import Alerts, Config, Market, Telegram
+from kokex.config import Alerts, Config, Market, News, Telegram
 from kokex.kernel.system import Hooks, System
 from kokex.kernel.tasks import Tasks
 from kokex.messages import Message, Moment, Prompt, Reply, Sent, Situation, Spoken
@@ -26,7 +26,7 @@ from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.simulated import SimulatedMarket
 from kokex.paper.venue import PaperVenue
-from kokex.ports import Recollection
+from kokex.ports import FeedPage, FeedQuestion, Headline, Recollection
 from kokex.ports.chat import ChatConflict, Delivery, Greeting, Heard, MenuEntry, Outgoing
 from kokex.simulation.replay import RECORDED
 from kokex.simulation.virtual_time import TrioTime, run_trio
@@ -39,8 +39,28 @@ Saying = Callable[[Prompt], Reply]
 MUTE = Alerts(**dict.fromkeys(Alerts.__struct_fields__, "off"))  # type: ignore[arg-type]
 CONFIG = Config(
     market=Market(instruments=("BTC-USDT-SWAP", "ETH-USDT-SWAP"), history_s=0),
+    news=News(feeds=("https://example.org/markets.rss",)),
     telegram=Telegram(chat=CHAT, owners=(OWNER,), traders=(TRADER,), viewers=(VIEWER,), alerts=MUTE),
 )
+
+
+HEADLINES = (
+    ("Bitcoin ETF sees record inflows <b>& more</b>", 900),
+    ("Exchange hack: Ethereum withdrawals halted", 300),
+)
+
+
+class Wire:
+    """`kokex.ports.News`: two headlines, the first time it is asked."""
+
+    async def read(self, question: FeedQuestion) -> FeedPage:
+        if question.etag:
+            return FeedPage(etag=question.etag)
+        told = tuple(
+            Headline(item=title, title=title, summary="", link="", published_ns=START_NS - ago_s * SECOND)
+            for title, ago_s in HEADLINES
+        )
+        return FeedPage(headlines=told, etag="1")
 
 
 @dataclass
@@ -198,7 +218,7 @@ class Scene:
             self.config,
             Ports(
                 store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random, control=Nobody(),
-                source=self._market, console=_unheard, chat=chat, records=inline, pictures=inline,
+                source=self._market, console=_unheard, chat=chat, records=inline, pictures=inline, news=Wire(),
                 memory=Blank(), llm=self._llm, wording=Wording(builtin()) if self._llm else None,
             ),
             start_ns=self.now_ns,
