@@ -198,11 +198,12 @@ class Agent(Actor):
         elif answered.reply is None:
             self._end(talk, {"error": answered.why})
         else:
-            self._heed(talk, answered.reply, answered.call)
+            self._heed(talk, answered.reply, answered)
 
-    def _heed(self, talk: Talk, reply: Reply, call: int) -> None:
-        turn = Turn(role="assistant", text=reply.text, calls=reply.calls)
-        self._remark(talk, turn, call=call)
+    def _heed(self, talk: Talk, reply: Reply, answered: Answered) -> None:
+        by = answered.provider if reply.echo else ""
+        turn = Turn(role="assistant", text=reply.text, calls=reply.calls, echo=reply.echo, by=by)
+        self._remark(talk, turn, call=answered.call)
         talk.turns.append(turn)
         if reply.calls and talk.requests < MOST_REQUESTS:
             self._use(talk, reply.calls)

@@ -27,7 +27,7 @@ def told_again(remarks: Sequence[Remark], most_tokens: int) -> tuple[tuple[Turn,
             open_one, heard = [Turn(role="user", text=with_notes(notes, turn.text))], len(notes)
         elif open_one:
             open_one.append(turn)
-            if turn.role == "assistant" and not turn.calls:
+            if turn.role == "assistant" and not turn.calls and turn.text.strip():
                 exchanges.append(open_one)
                 open_one, notes = [], notes[heard:]
     kept: list[Turn] = []
@@ -46,4 +46,5 @@ def with_notes(notes: Sequence[str], question: str) -> str:
 
 
 def _size(turn: Turn) -> int:
-    return tokens(turn.text) + sum(tokens(call.arguments) + 20 for call in turn.calls) + 10
+    calls = sum(tokens(call.arguments) + 20 for call in turn.calls)
+    return tokens(turn.text) + calls + (tokens(str(turn.echo)) if turn.echo else 0) + 10

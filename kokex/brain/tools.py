@@ -17,6 +17,7 @@ from kokex.messages.llm import Tool, ToolCall
 LONGEST_ARGUMENTS = 4_000  # characters
 LONGEST_RESULT = 8_000
 SECOND = 1_000_000_000
+EMPTY = {"", "null"}  # how some write that there are no arguments
 YEAR_3 = 10**17  # nanoseconds since 1970: what is more is a point in time, less a span
 
 
@@ -143,7 +144,7 @@ def understood(call: ToolCall, instruments: Sequence[str], *, trades: bool) -> t
     if len(call.arguments) > LONGEST_ARGUMENTS:
         raise BadCall(f"arguments of more than {LONGEST_ARGUMENTS} characters")
     try:
-        form = msgspec.json.decode(call.arguments or "{}", type=skill.form)
+        form = msgspec.json.decode("{}" if call.arguments.strip() in EMPTY else call.arguments, type=skill.form)
     except msgspec.MsgspecError as error:
         raise BadCall(f"the arguments of {skill.name} cannot be read: {error}") from None
     given: dict[str, str] = {name: value for name, value in msgspec.structs.asdict(form).items() if value}

@@ -44,7 +44,7 @@ class ToolCall(Struct, frozen=True):
     arguments: str  # JSON as the model wrote it: to be checked
 
 
-class Turn(Struct, frozen=True, kw_only=True):
+class Turn(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step of a conversation with a model."""
 
     role: Literal["user", "assistant", "tool"]
@@ -52,6 +52,8 @@ class Turn(Struct, frozen=True, kw_only=True):
     calls: tuple[ToolCall, ...] = ()  # of an assistant
     answers: str = ""  # of a tool: the id of the ToolCall it answers
     failed: bool = False  # of a tool: the text says what went wrong
+    echo: dict[str, Any] = {}  # of an assistant: see Reply
+    by: str = ""  # and the provider it came from
 
 
 class Shape(Struct, frozen=True):
@@ -89,6 +91,7 @@ class Reply(Struct, frozen=True, kw_only=True, tag="reply"):
     input_tokens: int = 0  # cached ones included
     cached_tokens: int = 0
     output_tokens: int = 0
+    echo: dict[str, Any] = {}  # what the provider wants to see again with this turn, as it came: its own business
 
 
 class Fault(Struct, frozen=True, kw_only=True, tag="fault"):

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actors.agent import FRESH_S, MOST_REQUESTS, TALK_S, Agent, Manners
 from actors.control import Controller
@@ -13,6 +15,7 @@ from actors.indicator import Sampled
 from actors.risk import RiskKeeper
 from kokex.adapters.sqlite import conversations
 from kokex.adapters.sqlite.direct import DirectStore
+from kokex.brain.tools import SKILLS
 from kokex.brain.wording import Wording, builtin
 from kokex.config import Config, Llm
 from kokex.kernel.actor import DEFERRED, Actor
@@ -229,6 +232,40 @@ def test_a_model_cannot_say_yes_to_itself_nor_give_any_other_command() -> None:
         text, failed = room.model.results()[-1]
         assert (f"there is no tool '{name}'" in text, failed) == (True, True)
     assert room.decisions() == []
+
+
+FIELDS = st.sampled_from(["act", "instrument", "size", "limit", "account", "order", "proposal", "by", "verb"])
+VALUES = st.sampled_from(
+    [BTC, "btc", "buy", "close", "confirm", "0.5", "-1", "NaN", "1e9", "k1S1", "main", "", None, 7]
+)
+CALLS = st.builds(
+    ToolCall,
+    st.sampled_from(["c1", "c2", ""]),
+    st.sampled_from([skill.name for skill in SKILLS] * 3 + ["confirm", "decline", "buy", "chat"]) | st.text(max_size=9),
+    st.dictionaries(FIELDS, VALUES, max_size=5).map(json.dumps) | st.text(max_size=20),
+)
+REPLIES = st.builds(
+    Reply,
+    text=st.text(max_size=20),
+    calls=st.lists(CALLS, max_size=10).map(tuple),
+    stop=st.sampled_from(["end", "length", "tools", "refusal"]),
+    model=st.just("m"),
+)
+
+
+@given(st.lists(REPLIES, min_size=1, max_size=7))
+@settings(deadline=None, max_examples=50)
+def test_whatever_a_model_says_every_question_is_answered_and_nothing_is_decided(replies: list[Reply]) -> None:
+    room = Room()
+    answer = room.say("go on", *(lambda _, reply=reply: Answered(reply=reply, call=7) for reply in replies))
+    assert answer["conversation"] == 1
+    assert room.decisions() == []
+    assert room.desk.take(Approved) == []
+    again = room.say("and now?", words("Nothing."), conversation="1")
+    assert again["text"] == "Nothing."
+    calls = [call.id for turn in room.model.asked[-1].turns for call in turn.calls]
+    results = [turn.answers for turn in room.model.asked[-1].turns if turn.role == "tool"]
+    assert calls == results, "no call is told again without its result"
 
 
 def test_nobody_confirms_what_was_prepared_for_another() -> None:

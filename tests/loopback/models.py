@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 from msgspec import Struct
 
+SIGNATURE = "c2lnbmVk"
 Script = Callable[[dict[str, Any]], "Act"]
 
 
@@ -24,6 +25,7 @@ class Act(Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     error: dict[str, Any] | None = None  # the body of a status that is none
     calls: tuple[tuple[str, str, str], ...] = ()  # (id, name, arguments)
+    thought: str = ""  # before the answer; signed
     slow_s: float = 0.0
     hold: threading.Event | None = None  # in the middle of a stream, wait for it
     cut: bool = False  # hang up within the answer
@@ -137,7 +139,10 @@ def models(script: Script) -> Generator[Models, None, None]:
 
 
 def anthropic_body(act: Act, model: str) -> dict[str, Any]:
-    content: list[dict[str, Any]] = [{"type": "text", "text": act.text}] if act.text or not act.calls else []
+    content: list[dict[str, Any]] = []
+    if act.thought:
+        content.append({"type": "thinking", "thinking": act.thought, "signature": SIGNATURE})
+    content += [{"type": "text", "text": act.text}] if act.text or not act.calls else []
     content += [
         {"type": "tool_use", "id": number, "name": name, "input": json.loads(arguments)}
         for number, name, arguments in act.calls
@@ -161,6 +166,15 @@ def anthropic_events(act: Act, model: str) -> Iterator[bytes]:
             yield _event("content_block_start", {"index": index, "content_block": {"type": "text", "text": ""}})
             for word in _words(block["text"]):
                 yield _event("content_block_delta", {"index": index, "delta": {"type": "text_delta", "text": word}})
+        elif block["type"] == "thinking":
+            yield _event(
+                "content_block_start", {"index": index, "content_block": {**block, "thinking": "", "signature": ""}}
+            )
+            for word in _words(block["thinking"]):
+                delta = {"type": "thinking_delta", "thinking": word}
+                yield _event("content_block_delta", {"index": index, "delta": delta})
+            delta = {"type": "signature_delta", "signature": SIGNATURE}
+            yield _event("content_block_delta", {"index": index, "delta": delta})
         else:
             yield _event("content_block_start", {"index": index, "content_block": {**block, "input": {}}})
             for part in _words(json.dumps(block["input"])):
@@ -182,10 +196,12 @@ def _words(text: str) -> list[str]:
 
 def openai_body(act: Act, model: str) -> dict[str, Any]:
     calls = [
-        {"id": number, "type": "function", "function": {"name": name, "arguments": arguments}}
+        {"id": number, "type": "function", "function": {"name": name, "arguments": arguments}, **_signed(act)}
         for number, name, arguments in act.calls
     ]
     message: dict[str, Any] = {"role": "assistant", "content": act.text or None}
+    if act.thought:
+        message["reasoning_content"] = act.thought
     stop = "tool_calls" if calls else {"end": "stop", "refusal": "content_filter"}.get(act.stop, act.stop)
     return {
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": f"{model}-served",
@@ -199,6 +215,10 @@ def openai_body(act: Act, model: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _signed(act: Act) -> dict[str, Any]:
+    return {"extra_content": {"google": {"thought_signature": SIGNATURE}}} if act.thought else {}
+
+
 def openai_events(act: Act, model: str) -> Iterator[bytes]:
     whole = openai_body(act, model)
     base = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": whole["model"]}
@@ -208,11 +228,15 @@ def openai_events(act: Act, model: str) -> Iterator[bytes]:
         return f"data: {json.dumps({**base, 'choices': choices})}\n\n".encode()
 
     yield chunk({"role": "assistant", "content": ""})
+    for word in _words(act.thought):
+        yield chunk({"reasoning_content": word})
     for word in _words(act.text):
         yield chunk({"content": word})
     for index, (number, name, arguments) in enumerate(act.calls):
         function = {"name": name, "arguments": ""}
-        yield chunk({"tool_calls": [{"index": index, "id": number, "type": "function", "function": function}]})
+        yield chunk(
+            {"tool_calls": [{"index": index, "id": number, "type": "function", "function": function, **_signed(act)}]}
+        )
         for part in _words(arguments):
             yield chunk({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
     yield chunk({}, whole["choices"][0]["finish_reason"])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from kokex.adapters.llm.faults import LARGEST_ANSWER, Oversized, Unreadable
 from kokex.adapters.llm.wire import AnthropicAnswer, Block, Usage, anthropic_answer, anthropic_reply, whole
@@ -39,17 +39,20 @@ class AnthropicClient:
                     usage.cache_read_input_tokens = event.message.usage.cache_read_input_tokens
                 elif event.type == "content_block_start":
                     block: Any = event.content_block
-                    answer.content.append(
-                        Block(block.type, id=getattr(block, "id", ""), name=getattr(block, "name", ""))
-                    )
+                    given = {name: getattr(block, name, "") for name in ("id", "name", "data")}
+                    answer.content.append(Block(block.type, **given))
                 elif event.type == "content_block_delta":
                     part = event.delta
-                    size += len(getattr(part, "text", "") or getattr(part, "partial_json", ""))
+                    size += sum(len(getattr(part, name, "")) for name in ("text", "partial_json", "thinking"))
                     if size > LARGEST_ANSWER:
                         raise Oversized(f"an answer of more than {LARGEST_ANSWER} bytes")
                     if part.type == "text_delta":
                         answer.content[event.index].text += part.text
                         tell(part.text)
+                    elif part.type == "thinking_delta":
+                        answer.content[event.index].thinking += part.thinking
+                    elif part.type == "signature_delta":
+                        answer.content[event.index].signature += part.signature
                     elif part.type == "input_json_delta":
                         partial[event.index] = partial.get(event.index, "") + part.partial_json
                 elif event.type == "message_delta":
@@ -80,7 +83,7 @@ def request(prompt: Prompt, endpoint: Endpoint) -> dict[str, Any]:
     asked: dict[str, Any] = {
         "model": endpoint.model,
         "max_tokens": prompt.max_tokens,
-        "messages": messages(prompt.turns),
+        "messages": messages(prompt.turns, endpoint.name),
     }
     if prompt.shape and endpoint.schema == "native":
         asked["output_config"] = {"format": {"type": "json_schema", "schema": prompt.shape.schema}}
@@ -100,7 +103,7 @@ def in_words(prompt: Prompt) -> str:
     return f"Answer with one JSON object and nothing else, by this JSON schema:\n{json.dumps(prompt.shape.schema)}"
 
 
-def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+def messages(turns: Sequence[Turn], provider: str) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     results: list[dict[str, Any]] = []
     for turn in turns:
@@ -118,12 +121,22 @@ def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
             continue
         results = []
         if turn.calls:
-            blocks: list[dict[str, Any]] = [{"type": "text", "text": turn.text}] if turn.text else []
+            blocks: list[dict[str, Any]] = list(turn.echo.get("thinking", ())) if turn.by == provider else []
+            blocks += [{"type": "text", "text": turn.text}] if turn.text else []
             blocks += [
-                {"type": "tool_use", "id": call.id, "name": call.name, "input": json.loads(call.arguments or "{}")}
+                {"type": "tool_use", "id": call.id, "name": call.name, "input": _object(call.arguments)}
                 for call in turn.calls
             ]
             made.append({"role": "assistant", "content": blocks})
         else:
             made.append({"role": turn.role, "content": turn.text})
     return made
+
+
+def _object(arguments: str) -> dict[str, Any]:
+    """Arguments as this wire takes them; another provider's model may have written what is no object."""
+    try:
+        written = json.loads(arguments or "{}")
+    except ValueError:
+        written = arguments
+    return cast("dict[str, Any]", written) if isinstance(written, dict) else {"unreadable": written}

@@ -50,8 +50,12 @@ class OpenAIClient:
                         size += len(delta.content)
                         said.content = (said.content or "") + delta.content
                         tell(delta.content)
+                    if (thought := getattr(delta, "reasoning_content", None)) is not None:
+                        size += len(thought)
+                        said.reasoning_content = (said.reasoning_content or "") + thought
                     for each in delta.tool_calls or ():
                         call = calls.setdefault(each.index, Asked())
+                        call.extra_content = getattr(each, "extra_content", None) or call.extra_content
                         call.id = each.id or call.id
                         if each.function:
                             call.function.name += each.function.name or ""
@@ -93,21 +97,29 @@ def request(prompt: Prompt, endpoint: Endpoint) -> dict[str, Any]:
             for tool in prompt.tools
         ]
     lead = [{"role": "system", "content": system}] if system else []
-    return {**asked, "messages": [*lead, *messages(prompt.turns)]}
+    return {**asked, "messages": [*lead, *messages(prompt.turns, endpoint.name)]}
 
 
-def messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+def messages(turns: Sequence[Turn], provider: str) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for turn in turns:
         if turn.role == "tool":
             text = f"FAILED: {turn.text}" if turn.failed else turn.text
             made.append({"role": "tool", "tool_call_id": turn.answers, "content": text})
         elif turn.calls:
+            echo = turn.echo if turn.by == provider else {}
+            extra, thought = echo.get("extra_content", {}), echo.get("reasoning_content")
             calls = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                    **({"extra_content": extra[call.id]} if call.id in extra else {}),
+                }
                 for call in turn.calls
             ]
-            made.append({"role": "assistant", "content": turn.text or None, "tool_calls": calls})
+            more = {} if thought is None else {"reasoning_content": thought}
+            made.append({"role": "assistant", "content": turn.text or None, "tool_calls": calls, **more})
         else:
             made.append({"role": turn.role, "content": turn.text})
     return made

@@ -19,6 +19,9 @@ class Block(Struct):
     id: str = ""
     name: str = ""
     input: Any = None
+    thinking: str = ""
+    signature: str = ""  # of the thinking
+    data: str = ""  # of redacted thinking
 
 
 class Usage(Struct):
@@ -50,12 +53,14 @@ class Asked(Struct):
 
     id: str = ""
     function: Function = msgspec.field(default_factory=Function)
+    extra_content: Any = None  # Gemini: a signature, without which it takes no result
 
 
 class Spoken(Struct):
     content: str | None = None
     refusal: str | None = None
     tool_calls: list[Asked] | None = None
+    reasoning_content: str | None = None  # DeepSeek: wanted again with the results of tools
 
 
 class Choice(Struct):
@@ -106,7 +111,21 @@ def anthropic_answer(answer: AnthropicAnswer) -> Reply:
         input_tokens=usage.input_tokens + cached + made,
         cached_tokens=cached,
         output_tokens=usage.output_tokens,
+        echo=_thought(answer.content),
     )
+
+
+def _thought(content: list[Block]) -> dict[str, Any]:
+    """Where a model thought before it asked for a tool, it wants to be told so with the result."""
+    if not any(block.type == "tool_use" for block in content):
+        return {}
+    blocks: list[dict[str, str]] = []
+    for block in content:
+        if block.type == "thinking":
+            blocks.append({"type": block.type, "thinking": block.thinking, "signature": block.signature})
+        elif block.type == "redacted_thinking":
+            blocks.append({"type": block.type, "data": block.data})
+    return {"thinking": blocks} if blocks else {}
 
 
 def openai_reply(body: bytes) -> Reply:
@@ -132,7 +151,20 @@ def openai_answer(said: Spoken, reason: str | None, model: str, usage: Usage | N
         input_tokens=count.prompt_tokens,
         cached_tokens=int(cached),
         output_tokens=count.completion_tokens,
+        echo=_signed(said),
     )
+
+
+def _signed(said: Spoken) -> dict[str, Any]:
+    """The same of those who speak this wire: https://ai.google.dev/gemini-api/docs/thought-signatures and
+    https://api-docs.deepseek.com/guides/thinking_mode#tool-calls
+    """
+    echo: dict[str, Any] = {}
+    if said.tool_calls and said.reasoning_content is not None:
+        echo["reasoning_content"] = said.reasoning_content
+    if extra := {each.id: each.extra_content for each in said.tool_calls or () if each.extra_content}:
+        echo["extra_content"] = extra
+    return echo
 
 
 async def whole(answer: Any) -> bytes:

@@ -12,8 +12,8 @@ from kokex.adapters.llm.client import Providers
 from kokex.adapters.secrets.secret import Secret
 from kokex.brain.models import Endpoint, endpoint
 from kokex.config.llm import Fallback
-from kokex.messages import Fault, Prompt, Reply, Sent, Shape, Tool, Turn
-from tests.loopback.models import Act, Models, models
+from kokex.messages import Fault, Prompt, Reply, Sent, Shape, Tool, ToolCall, Turn
+from tests.loopback.models import SIGNATURE, Act, Models, models
 
 KEY = "sk-loopback-0123456789"
 SHAPE = Shape("answer", {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}, "1")
@@ -149,6 +149,41 @@ def test_a_tool_is_asked_for_and_its_result_goes_back(line: Line, stream: str) -
     else:
         assert [turn["role"] for turn in said] == ["system", "user", "assistant", "tool", "tool"]
         assert said[3]["content"] == "FAILED: no such symbol"
+
+
+@pytest.mark.parametrize("stream", ["", ONE_MORE_STREAM])
+def test_what_a_model_thought_before_a_call_is_told_again_to_that_model_and_to_no_other(
+    line: Line, stream: str
+) -> None:
+    act = Act(calls=(("t1", "get_price", "{}"),), thought="the price is what they want to know")
+    first = reply(line, act, prompt(tools=(TOOL,), stream=stream))
+    assert not line.heard, "thoughts are nobody's business"
+    sent: list[Any] = []
+    for provider in ("it", "another"):
+        turns = (
+            Turn(role="user", text="price?"),
+            Turn(role="assistant", calls=first.calls, echo=first.echo, by=provider),
+            Turn(role="tool", answers="t1", text="43000"),
+        )
+        reply(line, Act(text="done"), prompt(tools=(TOOL,), turns=turns))
+        sent.append(line.server.seen[-1]["messages"][-2])
+    same, other = sent
+    if line.api == "anthropic":
+        thinking = {"type": "thinking", "thinking": act.thought, "signature": SIGNATURE}
+        assert same["content"][0] == thinking
+        assert [part["type"] for part in other["content"]] == ["tool_use"]
+    else:
+        assert same["reasoning_content"] == act.thought
+        assert same["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": SIGNATURE}}
+        assert set(other) == {"role", "content", "tool_calls"}
+        assert set(other["tool_calls"][0]) == {"id", "type", "function"}
+
+
+def test_arguments_that_another_model_wrote_badly_do_not_stop_a_conversation(line: Line) -> None:
+    calls = (ToolCall("t1", "get_price", "{bad"), ToolCall("t2", "get_price", "[1]"))
+    failed = [Turn(role="tool", answers=call.id, text="cannot be read", failed=True) for call in calls]
+    turns = (Turn(role="user", text="price?"), Turn(role="assistant", calls=calls), *failed)
+    assert reply(line, Act(text="sorry"), prompt(tools=(TOOL,), turns=turns)).text == "sorry"
 
 
 def test_text_is_told_as_it_comes_and_is_whole_at_the_end(line: Line) -> None:
