@@ -35,6 +35,7 @@ from kokex.adapters.okx.wire.market import CandleRow
 from kokex.messages import Book, Candle, Quote
 
 AIM_OF_RAW = 0.6
+CHUNK = 1000
 INSTRUMENT = "BTC-USDT-SWAP"
 INSTRUMENTS = [f"COIN{number}-USDT-SWAP" for number in range(50)]
 KINDS = ("tickers", "books5", "candle1s")
@@ -157,16 +158,22 @@ def _of_dicts(kind: str) -> Callable[[bytes], object]:
 
 
 def _per_s(works: dict[str, Callable[[bytes], object]], sample: list[bytes]) -> dict[str, float]:
-    """Frames per CPU-second; in turn, and the best of seven, because others use the machine too."""
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(7):
-        for name, work in works.items():
-            gc.collect()
-            began = time.process_time()
-            for frame in sample:
-                work(frame)
-            best[name] = min(best[name], time.process_time() - began)
-    return {name: len(sample) / spent for name, spent in best.items()}
+    """Frames per CPU-second: all in turn, a thousand frames at a time, and the best of seven rounds of each thousand,
+    because others use the machine too."""
+    spent = dict.fromkeys(works, 0.0)
+    gc.collect()
+    for begin in range(0, len(sample), CHUNK):
+        chunk = sample[begin : begin + CHUNK]
+        best = dict.fromkeys(works, float("inf"))
+        for _ in range(7):
+            for name, work in works.items():
+                began = time.process_time()
+                for frame in chunk:
+                    work(frame)
+                best[name] = min(best[name], time.process_time() - began)
+        for name in works:
+            spent[name] += best[name]
+    return {name: len(sample) / spent[name] for name in works}
 
 
 def decoding(count: int) -> dict[str, dict[str, float]]:

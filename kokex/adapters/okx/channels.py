@@ -9,7 +9,6 @@ from typing import Any, Literal, final
 
 import anyio
 import anyio.abc
-import msgspec
 
 from kokex.adapters.okx.frames import (
     DeepBook,
@@ -26,7 +25,7 @@ from kokex.adapters.okx.hosts import Path
 from kokex.adapters.okx.limits import Limits
 from kokex.adapters.okx.stream import Stream
 from kokex.adapters.okx.transport import Connect
-from kokex.adapters.okx.wire.frames import Arg
+from kokex.adapters.okx.wire.frames import Arg, arg_of
 from kokex.adapters.okx.wire.market import FundingRate, MarkPrice, Trade
 from kokex.messages import Book, Candle, Quote
 from kokex.ports import Chance
@@ -37,7 +36,6 @@ STALE_S: dict[str, float] = {"trades": 300.0, "funding-rate": 180.0}  # silence 
 USUAL_STALE_S = 60.0
 
 Told = Callable[[Any], object]
-_arg = msgspec.json.Decoder(Arg)
 
 
 def _nobody(*_: object) -> None:
@@ -80,7 +78,7 @@ class Channels:
         self._trouble = trouble
         self._streams: dict[Path, list[Stream]] = {}
         self._channels: dict[str, _Channel] = {}
-        self._readers: dict[bytes, Reader] = {}  # by the arg as it stands in the frames
+        self._readers: dict[bytes, Reader] = {}  # by the beginning of the frames, up to the end of their arg
         self._tasks: anyio.abc.TaskGroup | None = None
 
     # ---- what there is to hear
@@ -161,12 +159,12 @@ class Channels:
         return stream
 
     def _received(self, frame: bytes) -> None:
-        raw = frame[7 : frame.find(b"}") + 1]  # of {"arg":{...},...
+        head = frame.partition(b"}")[0]  # {"arg":{...
         try:
-            read = self._readers[raw]
+            read = self._readers[head]
         except KeyError:
-            channel = self._channels.get(_arg.decode(raw).key)
-            read = self._readers[raw] = channel.read if channel else _nobody
+            channel = self._channels.get(arg_of(head).key)
+            read = self._readers[head] = channel.read if channel else _nobody
         read(frame)
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from kokex.adapters.okx.limits import RULES, Bucket
 from kokex.adapters.okx.transport import Lost, Transport
-from kokex.adapters.okx.wire.frames import Arg, Event
+from kokex.adapters.okx.wire.frames import Arg, Event, arg_of
 from kokex.ports import Ambiguous, Rejected
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ UPGRADE = "64008"
 PUSH = b'{"arg":'
 
 _event = msgspec.json.Decoder(Event)
-_arg = msgspec.json.Decoder(Arg)
 
 
 class Waiting:
@@ -62,8 +61,8 @@ class Connection:
         self._tick = 0
         self._heard = 0  # tick of the last frame
         self._pinged = False
-        self._channels: dict[bytes, int] = {}  # raw arg -> tick of its last push
-        self._keys: dict[bytes, str] = {}  # raw arg -> key of the subscription
+        self._channels: dict[bytes, int] = {}  # beginning of a push, up to the end of its arg -> tick of the last one
+        self._keys: dict[bytes, str] = {}  # the same -> key of the subscription
         self._patience: dict[str, float] = {}  # by key: seconds of silence until the channel is renewed
         self._unacknowledged: set[str] = set()
         self._acknowledged = anyio.Event()
@@ -104,7 +103,7 @@ class Connection:
             frame = await receive()
             self._heard = self._tick
             if frame.startswith(PUSH) and b'"event":' not in frame[:256]:
-                channels[frame[7 : frame.find(b"}") + 1]] = self._tick
+                channels[frame.partition(b"}")[0]] = self._tick
                 try:
                     received(frame)
                 except (ValueError, msgspec.MsgspecError) as error:
@@ -241,9 +240,9 @@ class Connection:
     async def _look_for_silence(self) -> None:
         """Renews channels that fell silent; each time the next silence may last twice as long."""
         heard: dict[str, int] = {}
-        for raw, tick in self._channels.items():
-            if (key := self._keys.get(raw)) is None:
-                key = self._keys[raw] = _arg.decode(raw).key
+        for head, tick in self._channels.items():
+            if (key := self._keys.get(head)) is None:
+                key = self._keys[head] = arg_of(head).key
             heard[key] = max(heard.get(key, 0), tick)
         silent: list[Arg] = []
         freshest_s = shortest_s = float("inf")

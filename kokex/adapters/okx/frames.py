@@ -7,12 +7,13 @@ for one of these, the row is read as text. Rows that say nothing (no price, in a
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar, final
 
 import msgspec
 from msgspec import Struct
 
-from kokex.adapters.okx.book import OrderBook, exact
+from kokex.adapters.okx.book import OrderBook
 from kokex.adapters.okx.wire import MS, Decimals, Text
 from kokex.adapters.okx.wire.frames import Push
 from kokex.adapters.okx.wire.market import BookRow, CandleRow, FundingRate, Level, MarkPrice, Trade
@@ -115,12 +116,29 @@ def quotes(instrument: str, listeners: Listeners) -> Reader:
     return read
 
 
+@final
+class _Levels(dict[Level, tuple[Decimal, Decimal]]):
+    """`levels[row]`: most levels of a frame stood in the one before, and are not made again."""
+
+    MOST = 256  # then it begins anew
+
+    def __missing__(self, row: Level) -> tuple[Decimal, Decimal]:
+        if len(self) >= self.MOST:
+            self.clear()
+        try:
+            level = self[row] = _decimals[row.px], Decimal(row.sz)  # prices come again, sizes hardly
+        except InvalidOperation:
+            raise ValueError(f"OKX sent {row.sz[:40]!r} where a number belongs") from None
+        return level
+
+
 def shallow_books(instrument: str, listeners: Listeners) -> Reader:
     """The channels books5 and bbo-tbt: each frame is the whole of what it shows."""
+    level = _Levels().__getitem__
 
     def read(frame: bytes) -> None:
         for row in _shallow_books(frame).data:
-            book = Book(instrument=instrument, bids=tuple(exact(row.bids)), asks=tuple(exact(row.asks)))
+            book = Book(instrument=instrument, bids=tuple(map(level, row.bids)), asks=tuple(map(level, row.asks)))
             for tell in listeners:
                 tell(book)
 

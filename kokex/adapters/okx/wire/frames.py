@@ -2,6 +2,7 @@
 
 from typing import Generic, TypeVar
 
+import msgspec
 from msgspec import Raw, Struct
 
 from kokex.adapters.okx.wire import Row, Text
@@ -45,6 +46,14 @@ class Arg(Row, frozen=True, kw_only=True, omit_defaults=True):
         """What tells subscriptions apart; servers add a `uid` to the args they send back."""
         parts = (self.inst_type, self.inst_family, self.inst_id, self.ccy, self.algo_id)
         return "/".join([self.channel, *(part for part in parts if part)])
+
+
+_arg = msgspec.json.Decoder(Arg)
+
+
+def arg_of(head: bytes) -> Arg:
+    """Of a push, `head` being what comes before its first closing brace. Raises msgspec.MsgspecError."""
+    return _arg.decode(head.partition(b":")[2] + b"}")
 
 
 class Event(Row, frozen=True, kw_only=True):
