@@ -10,6 +10,7 @@ of it that no program can make quicker, and one bare request on the same connect
 
 import argparse
 import asyncio
+import gc
 import json
 import multiprocessing
 import tempfile
@@ -146,6 +147,8 @@ async def ticks(port: int, home: str, count: int) -> dict[str, list[int]]:
             start_ns=clock.now(),
         )  # fmt: skip
         driver = Tasks(system, Pace(clock))
+        gc.collect()
+        gc.freeze()  # as the daemon does
 
         async def tick() -> None:
             at = clock.now() // SPAN_NS * SPAN_NS

@@ -66,7 +66,7 @@ def fetch(
             store.close()
     except (StoreError, Rejected, Ambiguous) as error:
         if isinstance(error, Rejected) and error.code == "unlisted":
-            raise Mistake(error.reason.partition(";")[0]) from None
+            raise Mistake(error.reason) from None
         raise click.ClickException(f"{error}; what came before is on record, the same command goes on there") from None
 
 

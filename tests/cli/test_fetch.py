@@ -31,7 +31,7 @@ def test_what_is_on_record_is_not_fetched_again_and_gaps_are(tmp_path: Path) -> 
             "BTC-USDT-SWAP", *days[:2], "--from", f"{day:%Y-%m-%d}", "--to", f"{day + 3 * DAY:%Y-%m-%d}T02:00"
         )
         odd = kokex(tmp_path, "data", "fetch", "NO/SUCH", settings=settings)
-        assert (odd.code, odd.err.strip()) == (2, "kokex: OKX does not trade NO-SUCH now")
+        assert (odd.code, odd.err.strip()) == (2, "kokex: OKX lists no NO-SUCH")
     with Reader(tmp_path / "data" / "kokex.db") as reader:
         candles = reader.ask(queries.candles_between("BTC-USDT-SWAP", HOUR_NS // 4, 0, 2**63 - 1))
     assert [after.open_ns - before.open_ns for before, after in itertools.pairwise(candles)] == [HOUR_NS // 4] * 295

@@ -1,7 +1,8 @@
 """Whether an account at OKX is fit to trade, before anything is sent: each finding with its remedy."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Literal, cast
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from kokex.adapters.okx.public import InstType, PublicRest
 from kokex.adapters.okx.units import AccountMode, Level, instrument_of
 from kokex.adapters.okx.wire import number
 from kokex.adapters.okx.wire.account import AccountConfig
+from kokex.adapters.okx.wire.market import Instrument as Listed
 from kokex.messages import Instrument
 from kokex.ports import Ambiguous, Rejected
 
@@ -44,21 +46,35 @@ class Standing(Struct, frozen=True):
 
 
 async def listed(public: PublicRest, symbols: Sequence[str]) -> tuple[Instrument, ...]:
-    """The instruments, as OKX lists them now. Raises Rejected (`unlisted`) or Ambiguous."""
-    found: dict[str, Instrument] = {}
+    """The instruments, as OKX lists them now. Raises Rejected (`unlisted`, with the reason for each) or Ambiguous."""
+    rows: dict[str, Listed] = {}
     kinds: list[InstType] = ["SWAP" if symbol.endswith("-SWAP") else "SPOT" for symbol in symbols]
     for kind in sorted(set(kinds)):
-        for row in await public.instruments(kind):
-            if row.inst_id in symbols:
-                try:
-                    instrument = instrument_of(row)
-                except ValueError as error:
-                    raise Ambiguous(str(error)) from error
-                if instrument:
-                    found[row.inst_id] = instrument
-    if missing := [symbol for symbol in symbols if symbol not in found]:
-        raise Rejected("unlisted", f"OKX does not trade {', '.join(missing)} now; correct market.instruments")
+        rows.update({row.inst_id: row for row in await public.instruments(kind)})
+    found: dict[str, Instrument] = {}
+    missing: list[str] = []
+    for symbol in symbols:
+        try:
+            instrument = instrument_of(rows[symbol]) if symbol in rows else None
+        except ValueError as error:
+            raise Ambiguous(str(error)) from error
+        if instrument:
+            found[symbol] = instrument
+        else:
+            missing.append(_why_not(symbol, rows))
+    if missing:
+        raise Rejected("unlisted", "; ".join(missing))
     return tuple(found[symbol] for symbol in symbols)
+
+
+def _why_not(symbol: str, rows: Mapping[str, Listed]) -> str:
+    row = rows.get(symbol)
+    if row is None:
+        close = get_close_matches(symbol, rows, 1)
+        return f"OKX lists no {symbol}" + (f"; did you mean {close[0]}?" if close else "")
+    if row.state != "live":
+        return f"{symbol} cannot be traded at OKX now (its state is {row.state}); leave it out until it can"
+    return f"{symbol} is neither a spot pair nor a swap margined in USDT, and those are what KOKEX trades"
 
 
 async def examine(rest: PrivateRest, instruments: Sequence[Instrument]) -> AsyncIterator[Check | Standing]:

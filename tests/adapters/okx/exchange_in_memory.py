@@ -1,7 +1,7 @@
 """An exchange in memory, on virtual time: candles that anybody can compute, pushed as they form, and told over REST."""
 
 import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, cast
@@ -37,13 +37,15 @@ def candle(name: str, open_ns: int, until_ns: int, step_ns: int = 10 * SECOND) -
 
 
 class Exchange:
-    """Pushes candles of one minute every ten seconds, and the last word on each at its close."""
+    """Pushes candles of one minute every twenty seconds, and the last word on each at its close."""
 
     def __init__(self, clock: TrioTime, names: Sequence[str]) -> None:
         self.clock = clock
         self.names = names
         self.memory = Memory()
         self.posted: list[Candles] = []
+        self.hears: Callable[[str, Message], None] | None = None  # whom the candles are for, if anybody
+        self.sees: Callable[[Candle, int], None] | None = None
         self.seen: list[tuple[Candle, int]] = []
         self.troubles: list[str] = []
         self.rest_up = True
@@ -57,13 +59,19 @@ class Exchange:
         )  # fmt: skip
         self.market = LiveMarket(
             self.channels, History(cast(PublicRest, self), clock.now), names, SPAN_NS,
-            dict.fromkeys(names, START_NS), self.post, clock.now, lambda *seen: self.seen.append(seen),
-            self.troubles.append,
+            dict.fromkeys(names, START_NS), self.post, clock.now, self.see, self.troubles.append,
         )  # fmt: skip
 
     def post(self, actor: str, message: Message) -> None:
         assert actor == "feed"
         self.posted.append(cast(Candles, message))
+        if self.hears:
+            self.hears(actor, message)
+
+    def see(self, candle: Candle, at: int) -> None:
+        self.seen.append((candle, at))
+        if self.sees:
+            self.sees(candle, at)
 
     def restored(self, path: Any) -> None:
         self.market.restored(path)
@@ -76,7 +84,7 @@ class Exchange:
 
     async def push(self) -> None:
         while True:
-            await anyio.sleep(10)
+            await anyio.sleep(20)
             now = self.clock.now()
             open_ns = now - now % SPAN_NS
             if now == open_ns and open_ns - SPAN_NS not in self.silent:

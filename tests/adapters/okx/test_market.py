@@ -2,13 +2,28 @@
 
 import gc
 from collections.abc import Iterable
+from decimal import Decimal
 from random import Random
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
+from kokex.adapters.sqlite import queries
+from kokex.adapters.sqlite.direct import DirectStore, open_direct
+from kokex.config import Account, Config
+from kokex.kernel.system import Hooks, System
+from kokex.kernel.tasks import Tasks
+from kokex.market.instruments import parse_symbol
 from kokex.market.timeframes import MINUTE
+from kokex.messages import Message
+from kokex.paper.exchange import Exchange as PaperExchange
+from kokex.paper.matching import Rules
+from kokex.paper.pushed import PushedMarket
+from kokex.paper.venue import PaperVenue
+from kokex.simulation.backtest import Nobody, signals_only
 from kokex.simulation.virtual_time import TrioTime, seeded
+from kokex.topology import JOURNALED, Ports, Variant, build
 from tests.adapters.okx.exchange_in_memory import SPAN_NS, START_NS, Exchange, candle, trading
 
 
@@ -77,8 +92,38 @@ async def test_while_rest_is_down_the_stream_goes_on_and_says_so(clock: TrioTime
         assert "could not be had: down" in exchange.troubles[0]
 
 
+def graph(clock: TrioTime, exchange: Exchange) -> tuple[System, DirectStore]:
+    """The daemon's actors on paper money, fed with what the market hands on."""
+    config = Config()
+    system: System
+
+    def post(actor: str, message: Message) -> None:
+        system.post(actor, message)
+
+    instruments = [parse_symbol(name) for name in exchange.names]
+    paper = PaperExchange(instruments, Rules(taker_fee=Decimal(0)), clock.now, post)
+    paper.open_account("main", Decimal(100_000), "margin")
+    plan = replace(
+        signals_only(config.resolved_plans()[0]), instruments=tuple(exchange.names), timeframe_ns=SPAN_NS,
+        brain=replace(config.brain, strategies=("sma_cross",), min_conviction=1),
+        parameters={"sma_cross": {"fast": 5, "slow": 60}},
+    )  # fmt: skip
+    store = open_direct(
+        ":memory:", now_ns=START_NS, mode="test", version="0", config_json="{}", tag_factory=lambda: "abcdef"
+    )
+    system = build(
+        config, [plan], [Account(name="main", cash=Decimal(100_000))], instruments,
+        Ports(store=store, venues={"main": PaperVenue(paper, "main", 0)}, chance=Random, control=Nobody()),
+        base_ns=SPAN_NS, variant=Variant(commit_s=0, keep_candles=False), start_ns=START_NS,
+        hooks=Hooks(tap=store.append, journaled=JOURNALED),
+    )  # fmt: skip
+    exchange.hears, exchange.sees = post, PushedMarket(paper).candle
+    return system, store
+
+
 async def test_a_day_of_breaks_and_bursts_loses_nothing_and_leaves_nothing_behind(clock: TrioTime) -> None:
-    """24 hours of connections that break, hang, are handed over or refused, lost last words, bursts of repeats."""
+    """24 hours of connections that break, hang, are handed over or refused, lost last words, bursts of repeats, and the
+    daemon's actors trading on what comes of them."""
     chance = Random(24)
 
     async def misfortune(exchange: Exchange) -> None:
@@ -110,24 +155,29 @@ async def test_a_day_of_breaks_and_bursts_loses_nothing_and_leaves_nothing_behin
                     for _ in range(500):
                         exchange.tell(now - now % SPAN_NS - MINUTE * chance.randrange(3), now, chance.choice("01"))
 
-    names = tuple(f"COIN{number}-USDT" for number in range(4))
+    names = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT", "DOGE-USDT")
     sizes: list[int] = []
-    async with trading(clock, names) as exchange, anyio.create_task_group() as tasks:
-        tasks.start_soon(misfortune, exchange)
-        openings: dict[str, list[int]] = {name: [] for name in names}
-        for _ in range(24):
-            await anyio.sleep(3600)
-            for name in names:
-                openings[name] += exchange.handed_on(name)
-            for kept in (exchange.posted, exchange.seen, exchange.troubles, exchange.memory.frames):
-                kept.clear()
-            gc.collect()
-            sizes.append(len(gc.get_objects()))
-        tasks.cancel_scope.cancel()
+    openings: dict[str, list[int]] = {name: [] for name in names}
+    async with trading(clock, names) as exchange, anyio.create_task_group() as actors:
+        system, store = graph(clock, exchange)
+        driver = Tasks(system, clock, virtual=clock)
+        actors.start_soon(driver.run)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(misfortune, exchange)
+            for _ in range(24):
+                await anyio.sleep(3600)
+                for name in names:
+                    openings[name] += exchange.handed_on(name)
+                for kept in (exchange.posted, exchange.seen, exchange.troubles, exchange.memory.frames):
+                    kept.clear()
+                store.flush()
+                gc.collect()
+                sizes.append(len(gc.get_objects()))
+            tasks.cancel_scope.cancel()
         exchange.memory.up = True
         for wire in exchange.memory.wires:
             wire.deaf = False
-        await anyio.sleep(600)  # calm
+        await anyio.sleep(601)  # calm
         for name in names:
             openings[name] += exchange.handed_on(name)
             assert openings[name] == minutes(24 * 60 + 10), name
@@ -135,5 +185,10 @@ async def test_a_day_of_breaks_and_bursts_loses_nothing_and_leaves_nothing_behin
         assert all(wire.waiting() == 0 for wire in exchange.memory.wires)
         assert exchange.market._instants == {}
         assert all(not line.waiting and not line.filling for line in exchange.market._lines.values())
+        for actor in system.status():
+            assert (actor.state, actor.waiting, actor.restarts) == ("running", 0, 0), actor
+            assert actor.high_water < 64, actor
+        assert len(store.ask(queries.fills_after("main", 0))) > 50  # the actors had something to do
+        driver.stop()
     growth = (sum(sizes[-6:]) - sum(sizes[2:8])) / 6
     assert growth < 200, f"{growth:.0f} objects more in the last six hours than in the first: {sizes}"

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from kokex.adapters.okx.answers import Throttled, Unsent
 from kokex.adapters.okx.hosts import Hosts
+from kokex.adapters.okx.preflight import listed
 from kokex.adapters.okx.private import PrivateRest
 from kokex.adapters.okx.public import PublicRest
 from kokex.adapters.okx.rest import TRIES, Rest
@@ -202,5 +203,27 @@ def test_nothing_private_is_asked_without_a_key_and_a_key_is_never_shown() -> No
             with pytest.raises(Rejected, match="no API key"):
                 await PrivateRest(rest).balance()
         assert server.requests == []
+
+    against(scenario)
+
+
+def test_an_instrument_that_cannot_be_traded_is_refused_with_the_reason() -> None:
+    common = {"instType": "SWAP", "tickSz": "0.1", "lotSz": "1", "minSz": "1", "ctVal": "1", "ctMult": "1"}
+    live = common | {"instId": "BTC-USDT-SWAP", "state": "live", "ctType": "linear", "settleCcy": "USDT"}
+    suspended = live | {"instId": "OLD-USDT-SWAP", "state": "suspend"}
+    inverse = live | {"instId": "BTC-USD-SWAP", "ctType": "inverse", "settleCcy": "BTC"}
+
+    async def scenario(server: Loopback, rest: Rest) -> None:
+        server.answers["public/instruments"] = lambda *_: (200, told(live, suspended, inverse))
+        public = PublicRest(rest)
+        assert [each.symbol for each in await listed(public, ["BTC-USDT-SWAP"])] == ["BTC-USDT-SWAP"]
+        with pytest.raises(Rejected) as refused:
+            await listed(public, ["BTC-USDT-SWAP", "BCT-USDT-SWAP", "OLD-USDT-SWAP", "BTC-USD-SWAP"])
+        assert refused.value.code == "unlisted"
+        assert refused.value.reason.split("; ") == [
+            "OKX lists no BCT-USDT-SWAP", "did you mean BTC-USDT-SWAP?",
+            "OLD-USDT-SWAP cannot be traded at OKX now (its state is suspend)", "leave it out until it can",
+            "BTC-USD-SWAP is neither a spot pair nor a swap margined in USDT, and those are what KOKEX trades",
+        ]  # fmt: skip
 
     against(scenario)
