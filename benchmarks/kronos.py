@@ -17,6 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +27,12 @@ from kokex.kronos.threads import settle
 settle(1)
 
 import torch
+from torch import Tensor
 
 from kokex.kronos.config import PredictorConfig, TokenizerConfig
 from kokex.kronos.engine import Engine
 from kokex.kronos.loading import load_predictor, load_tokenizer, save
-from kokex.kronos.matrix import matrix
+from kokex.kronos.matrix import Precision, matrix
 from kokex.kronos.predictor import Predictor
 from kokex.kronos.sampling import Rule
 from kokex.kronos.tokenizer import Tokenizer
@@ -99,12 +102,30 @@ class Bench:
         self.folders = folder / "tokenizer", folder / name
         save(Tokenizer(TOKENIZER), self.folders[0])
         save(Predictor(self.size), self.folders[1])
-        self.engine = Engine(*self.folders)
+        self.engines: dict[Precision, Engine] = {"fp32": Engine(*self.folders)}
+        with suppress(ValueError):  # not every processor has it
+            self.engines["bf16"] = Engine(*self.folders, "bf16")
         self.plain = load_tokenizer(self.folders[0]), load_predictor(self.folders[1])
 
-    def ours(self, samples: int, seen: Callable[..., None] | None = None) -> Any:
+    def ours(self, samples: int, seen: Callable[..., None] | None = None, precision: Precision = "fp32") -> Any:
         x, stamp = inputs(self.lookback, HORIZON)
-        return self.engine.generate(x, stamp, samples, rule=Rule(), seeds=[0], max_context=512, seen=seen)
+        engine = self.engines[precision]
+        return engine.generate(x, stamp, samples, rule=Rule(), seeds=[0], max_context=512, seen=seen)
+
+    def bf16(self, samples: int) -> dict[str, float]:
+        """What half precision takes, and what it costs: of the first step's logits."""
+        logits: dict[Precision, Tensor] = {}
+
+        def keep(precision: Precision, s1: Tensor, _: Tensor) -> None:
+            logits.setdefault(precision, s1[:1].log_softmax(-1))
+
+        for precision in self.engines:
+            self.ours(samples, partial(keep, precision), precision)
+        exact, half = logits["fp32"], logits["bf16"]
+        return {
+            "bf16_s": min(cost(lambda: self.ours(samples, precision="bf16")) for _ in range(ROUNDS)),
+            "bf16_kl_nats": (exact.exp() * (exact - half)).sum().item(),
+        }
 
     def theirs(self, samples: int, horizon: int = HORIZON, seen: Any = None) -> Any:
         x, stamp = inputs(self.lookback, horizon)
@@ -131,10 +152,13 @@ class Bench:
             row["reference_s"] = seconds
             row["linear"] = self.extrapolated(1) / seconds if samples == 1 else None
         best = min(best, *(cost(lambda: self.ours(samples)) for _ in range(ROUNDS)))
+        if "bf16" in self.engines:
+            row |= self.bf16(samples)
         least = floor_s(self.size, self.lookback, samples, machine(sum(m.numel() for m in self.plain[1].parameters())))
         return row | {
             "ours_s": best,
             "times_faster": row["reference_s"] / best if compare else None,
+            "bf16_times_faster": row["reference_s"] / row["bf16_s"] if compare and "bf16_s" in row else None,
             "floor_s": least,
             "over_floor": best / least,
         }
@@ -181,8 +205,10 @@ def main() -> None:
         return
     for row in rows:
         faster = f"{row['times_faster']:6.1f} times the reference" if row["times_faster"] else " " * 26
+        half = f"  bf16 {row['bf16_s']:7.3f} s" if "bf16_s" in row else ""
         print(
-            f"{row['model']:6}{row['samples']:4} paths {row['ours_s']:7.3f} s {faster} {row['over_floor']:5.2f} floors"
+            f"{row['model']:6}{row['samples']:4} paths {row['ours_s']:7.3f} s {faster}"
+            f" {row['over_floor']:5.2f} floors{half}"
         )
 
 

@@ -31,7 +31,12 @@ def kronos(config: Config, plans: Sequence[Plan]) -> Generator[KronosModel | Non
         yield None
         return
     settings = config.kronos
-    worker = Worker(threads=settings.threads, idle_s=settings.idle_s, memory_mb=settings.memory_mb)
+    worker = Worker(
+        threads=settings.threads,
+        idle_s=settings.idle_s,
+        memory_mb=settings.memory_mb,
+        precision=settings.precision,
+    )
     try:
         yield KronosModel(worker)
     finally:

@@ -90,8 +90,10 @@ class Worker:
     Calls block, one at a time; `end` may come from another thread, and then the call under way fails.
     """
 
-    def __init__(self, *, threads: int = 1, idle_s: float = 300.0, memory_mb: int = 700) -> None:
-        self._settings = (str(threads), str(idle_s), str(memory_mb))
+    def __init__(
+        self, *, threads: int = 1, idle_s: float = 300.0, memory_mb: int = 700, precision: str = "fp32"
+    ) -> None:
+        self._settings = (str(threads), str(idle_s), str(memory_mb), precision)
         self._running: Running | None = None
         self._turn = Lock()
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from kokex.kronos.config import DEPENDENCY_HEADS, CheckpointError, PredictorConfig, TokenizerConfig, read_config
 from kokex.kronos.loading import Checkpoint
-from kokex.kronos.matrix import Matrix, matrix
+from kokex.kronos.matrix import Kind, Matrix, Precision, matrix, of
 from kokex.kronos.quantiser import Tokens, code_of, tokens_of
 from kokex.kronos.sampling import Rule, draw
 from kokex.kronos.shapes import STAMPS, shapes_of
@@ -41,8 +41,8 @@ class Source:
         names = [name for name in self._names if name.startswith(prefix)]
         return {name.removeprefix(prefix): tensor for name, tensor in self._checkpoint.read(names).items()}
 
-    def stack(self, prefix: str, count: int, heads: int) -> Stack:
-        return Stack([Block(self.part(f"{prefix}.{number}."), heads) for number in range(count)])
+    def stack(self, prefix: str, count: int, heads: int, kind: Kind = matrix) -> Stack:
+        return Stack([Block(self.part(f"{prefix}.{number}."), heads, kind) for number in range(count)])
 
 
 def _linear(tensors: Mapping[str, Tensor]) -> Matrix:
@@ -94,7 +94,7 @@ class Context(NamedTuple):
 
 
 class FastPredictor:
-    def __init__(self, config: PredictorConfig, source: Source) -> None:
+    def __init__(self, config: PredictorConfig, source: Source, kind: Kind) -> None:
         self.config = config
         tables, d = source.part("embedding."), config.d_model
         fusion, coarse = tables["fusion_proj.weight"] * math.sqrt(d), tables["emb_s1.weight"]
@@ -102,7 +102,7 @@ class FastPredictor:
         self.fine = F.linear(tables["emb_s2.weight"], fusion[:, d:])  # [2**s2_bits, d]
         times = source.part("time_emb.")
         self.times = [times[f"{name}_embed.{'weight' if config.learn_te else 'emb.weight'}"] for name in STAMPS]
-        self.stack = source.stack("transformer", config.n_layers, config.n_heads)
+        self.stack = source.stack("transformer", config.n_layers, config.n_heads, kind)
         length = math.sqrt(d)
         self.weight = source.part("norm.")["weight"] * length
         layer, width = source.part("dep_layer."), d // DEPENDENCY_HEADS
@@ -165,8 +165,11 @@ class FastPredictor:
 class Engine:
     """A tokenizer and its predictor, ready to forecast."""
 
-    def __init__(self, tokenizer: str | Path, predictor: str | Path) -> None:
-        """Folders of checkpoints. Raises CheckpointError."""
+    def __init__(self, tokenizer: str | Path, predictor: str | Path, precision: Precision = "fp32") -> None:
+        """Folders of checkpoints. `precision`: of the predictor's blocks, where nearly all of the work is; tokens and
+        logits are always made in fp32. Raises CheckpointError, ValueError for a precision this processor lacks.
+        """
+        kind = of(precision)
         folders = Path(tokenizer), Path(predictor)
         of_tokenizer, of_predictor = read_config(folders[0], TokenizerConfig), read_config(folders[1], PredictorConfig)
         for name in ("s1_bits", "s2_bits"):
@@ -177,7 +180,7 @@ class Engine:
                 )
         with torch.inference_mode():
             self.tokenizer = FastTokenizer(of_tokenizer, _source(folders[0], of_tokenizer))
-            self.predictor = FastPredictor(of_predictor, _source(folders[1], of_predictor))
+            self.predictor = FastPredictor(of_predictor, _source(folders[1], of_predictor), kind)
         keep_memory()
 
     @torch.inference_mode()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kokex.kronos.config import CHANNELS
 from kokex.kronos.engine import Engine, Paths
+from kokex.kronos.matrix import Precision
 from kokex.kronos.sampling import Rule
 
 FEWEST = 2  # candles; from one there is no deviation
@@ -56,9 +57,14 @@ class Normalised(NamedTuple):
 class Forecaster:
     """A tokenizer and a predictor at work."""
 
-    def __init__(self, tokenizer: str | Path, predictor: str | Path, *, max_context: int = 512) -> None:
-        """Folders of checkpoints; `max_context` is what the predictor was trained with. Raises CheckpointError."""
-        self.engine = Engine(tokenizer, predictor)
+    def __init__(
+        self, tokenizer: str | Path, predictor: str | Path, *, max_context: int = 512, precision: Precision = "fp32"
+    ) -> None:
+        """Folders of checkpoints; `max_context` is what the predictor was trained with; `precision`: see Engine.
+
+        Raises CheckpointError, ValueError for a precision this processor lacks.
+        """
+        self.engine = Engine(tokenizer, predictor, precision)
         self.max_context = max_context
 
     def forecast(

@@ -6,13 +6,16 @@ weights are twice as fast. The choice follows from the processor and not from a 
 always gives the same digits.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
 COLUMNS = 512
+
+Precision = Literal["fp32", "bf16"]
 
 
 class Matrix(Protocol):
@@ -25,6 +28,9 @@ class Matrix(Protocol):
     def added(self, x: Tensor, to: Tensor) -> Tensor:
         """to + x W + b, which may overwrite `to`. [N, in], [N, out] -> [N, out]"""
         ...
+
+
+Kind = Callable[[Tensor, Tensor | None], Matrix]
 
 
 class Plain:
@@ -68,8 +74,32 @@ class Packed:
         return _linear_binary(x, to, self.weight, self.bias, "add")
 
 
+class Half:
+    """oneDNN on weights of half the bytes: rows and weights are rounded to bfloat16, sums are single precision."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.weight = _reordered(weight.bfloat16())
+        self.bias = None if bias is None else bias.bfloat16()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return _linear(x.bfloat16(), self.weight, self.bias, "none", [], "").float()
+
+    def added(self, x: Tensor, to: Tensor) -> Tensor:
+        return to.add_(_linear(x.bfloat16(), self.weight, self.bias, "none", [], ""))
+
+
 def matrix(weight: Tensor, bias: Tensor | None = None) -> Matrix:
     return _EXACT(weight, bias)
+
+
+def of(precision: Precision) -> Kind:
+    """What makes a Matrix of weights. Raises ValueError where the processor would only imitate such arithmetic."""
+    if precision == "fp32":
+        return matrix
+    able = torch.cpu.get_capabilities()
+    if not (able.get("avx512_bf16") or able.get("amx_bf16")):
+        raise ValueError("this processor has no bf16 arithmetic (avx512_bf16 or amx_bf16); precision must be fp32")
+    return Half
 
 
 def _is_intel() -> bool:

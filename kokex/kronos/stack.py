@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kokex.kronos.layers import EPSILON, rotary_frequencies
-from kokex.kronos.matrix import Matrix, matrix
+from kokex.kronos.matrix import Kind
 
 Tensors = Mapping[str, Tensor]
 
@@ -66,7 +66,7 @@ class Memory:
 
 
 class Block:
-    def __init__(self, tensors: Tensors, heads: int) -> None:
+    def __init__(self, tensors: Tensors, heads: int, kind: Kind) -> None:
         """`tensors`: those of a block of a checkpoint, by their names within it."""
         weights = [tensors[f"self_attn.{each}_proj.weight"] for each in "qkv"]
         biases = [tensors[f"self_attn.{each}_proj.bias"] for each in "qkv"]
@@ -77,10 +77,10 @@ class Block:
         weights[0], biases[0] = weights[0] * width**-0.5, biases[0] * width**-0.5
         length = math.sqrt(weights[0].shape[1])
         one, two = tensors["norm1.weight"] * length, tensors["norm2.weight"] * length
-        self.qkv: Matrix = matrix(torch.cat(weights) * one, torch.cat(biases))
-        self.out: Matrix = matrix(tensors["self_attn.out_proj.weight"], tensors["self_attn.out_proj.bias"])
-        self.up: Matrix = matrix(torch.cat((tensors["ffn.w1.weight"], tensors["ffn.w3.weight"])) * two)
-        self.down: Matrix = matrix(tensors["ffn.w2.weight"])
+        self.qkv = kind(torch.cat(weights) * one, torch.cat(biases))
+        self.out = kind(tensors["self_attn.out_proj.weight"], tensors["self_attn.out_proj.bias"])
+        self.up = kind(torch.cat((tensors["ffn.w1.weight"], tensors["ffn.w3.weight"])) * two, None)
+        self.down = kind(tensors["ffn.w2.weight"], None)
         self.heads, self.width = heads, width
 
     def project(self, x: Tensor, turns: Tensor, paths: tuple[int, int]) -> Tensor:

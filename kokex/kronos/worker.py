@@ -1,6 +1,6 @@
 """The far end of the pipe: the process in which Kronos forecasts for the daemon (client.py is the near end).
 
-    python -m kokex.kronos.worker THREADS IDLE_S MEMORY_MB
+    python -m kokex.kronos.worker THREADS IDLE_S MEMORY_MB PRECISION
 
 reads a Question from stdin, writes an Answer to stdout, and so on; it ends with 0 when nobody asked for IDLE_S, or
 when the daemon has gone. What it cannot do it says in the Answer. It takes no more memory than MEMORY_MB: what does
@@ -33,7 +33,7 @@ Asked = tuple[str, str]  # predictor and tokenizer, by name or folder
 
 
 def main() -> int:
-    threads, idle_s, memory_mb = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
+    threads, idle_s, memory_mb, precision = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     pipe_in, pipe_out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get among the answers
     os.nice(NICENESS)
@@ -45,7 +45,7 @@ def main() -> int:
             return 0
         question = msgspec.msgpack.decode(body, type=Question)
         try:
-            answer = Answer(distributions=_forecast(question, models, memory_mb))
+            answer = Answer(distributions=_forecast(question, models, memory_mb, precision))
         except ImportError as error:
             answer = Answer(error=f"{REMEDY} ({error})")
         except (CheckpointError, ValueError) as error:
@@ -63,7 +63,9 @@ def _say(pipe: IO[bytes], answer: Answer) -> None:
         write(pipe, answer)
 
 
-def _forecast(question: Question, models: dict[Asked, tuple[Installed, Any]], memory_mb: int) -> list[Distribution]:
+def _forecast(
+    question: Question, models: dict[Asked, tuple[Installed, Any]], memory_mb: int, precision: Any
+) -> list[Distribution]:
     from kokex.kronos import forecast
     from kokex.kronos.sampling import Rule
 
@@ -73,7 +75,10 @@ def _forecast(question: Question, models: dict[Asked, tuple[Installed, Any]], me
     if asked not in models or models[asked][0] != found:  # the champion's link points to another, by and by
         models.pop(asked, None)
         _bound(memory_mb)
-        models[asked] = found, forecast.Forecaster(found.tokenizer, found.model, max_context=found.max_context)
+        models[asked] = (
+            found,
+            forecast.Forecaster(found.tokenizer, found.model, max_context=found.max_context, precision=precision),
+        )
     scales = [_scale(series) for series in question.series]
     past = [
         _past(series, scale, seed, question)

@@ -88,6 +88,7 @@ def test_people_get_a_table_and_a_picture(tmp_path: Path) -> None:
         (20, "", (), "20 candles, but 50 are to be looked at"),
         (60, "", ("--plot", "x.html"), "x.html: name a file that ends in .png"),
         (60, "", ("--greedy",), "--max-context are for Kronos"),
+        (60, "", ("--model", "nano", "--exact", "--precision", "bf16"), "--precision bf16 gives others"),
         (60, "", ("--model", "nowhere"), "nowhere: neither a folder nor one of nano, mini, small, base"),
     ],
 )

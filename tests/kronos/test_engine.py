@@ -78,6 +78,24 @@ def test_on_either_library_of_multiplication(models: Models, kind: Any, monkeypa
     agree(models, Engine(*models.folders), rows=40, horizon=9, samples=5, window=64, rule=Rule())
 
 
+def test_half_precision_is_near_and_only_where_the_processor_has_it(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})  # without it the same, but slower
+    x, stamp = series(1, 40, 9)
+    logits: list[list[Any]] = []
+    for engine in (Engine(*models.folders), Engine(*models.folders, "bf16")):
+        seen: list[Any] = []
+        engine.generate(x, stamp, 5, rule=Rule(1, 1), seeds=[7], max_context=64, seen=lambda *step: seen.append(step))  # noqa: B023
+        logits.append(seen)
+    (exact, _), (half, _) = logits[0][0], logits[1][0]
+    assert not torch.equal(exact, half)
+    assert torch.allclose(exact, half, atol=0.1 * exact.std().item())
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    with pytest.raises(ValueError, match="no bf16 arithmetic"):
+        Engine(*models.folders, "bf16")
+
+
 def test_instruments_in_one_batch_get_what_each_gets_alone(models: Models) -> None:
     engine = Engine(*models.folders)
     x, stamp = series(3, 30, 6)
