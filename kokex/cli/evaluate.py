@@ -43,9 +43,9 @@ def forecast(
 ) -> None:  # fmt: skip
     """Forecasts over the past, from one candle after another, scored on what came.
 
-    Models: baseline (the daemon's: a bootstrap of past returns), ewma-t (random walk, EWMA volatility, Student-t
-    tails), historical (random walk, rolling volatility), garch-t (GARCH(1,1), where the arch library is installed),
-    and any Kronos model.
+    Models: baseline (the daemon's: random walk, EWMA volatility, Student-t tails), bootstrap (of past returns),
+    historical (random walk, rolling volatility), garch-t (GARCH(1,1), where the arch library is installed), and any
+    Kronos model.
     CRPS and pinball loss: lower is better. A band is good when it holds as often as it claims. See
     docs/forecast-evaluation.md.
 
@@ -80,13 +80,13 @@ def forecast(
 
 def _models(skip: Sequence[str]) -> tuple[list["Forecaster"], dict[str, str]]:
     """Those to compare, and why others are absent."""
-    from kokex.research.forecasting.models import Bootstrap, EwmaT, Garch, Historical
+    from kokex.research.forecasting.models import Baseline, Bootstrap, Garch, Historical
 
-    kinds = {kind.name: kind for kind in (Bootstrap, EwmaT, Historical, Garch)}
+    kinds = {kind.name: kind for kind in (Baseline, Bootstrap, Historical, Garch)}
     if unknown := [name for name in skip if name not in kinds]:
         raise Mistake(f"--skip {unknown[0]}: there are {', '.join(kinds)}")
-    if Bootstrap.name in skip:
-        raise Mistake(f"--skip {Bootstrap.name}: the others are compared with it")
+    if Baseline.name in skip:
+        raise Mistake(f"--skip {Baseline.name}: the others are compared with it")
     absent: dict[str, str] = {}
     if find_spec("arch") is None and Garch.name not in skip:
         absent[Garch.name] = "it needs the arch library (pip install 'arch>=8,<9')"

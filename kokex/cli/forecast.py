@@ -21,7 +21,7 @@ from kokex.kronos.distribution import Distribution, distribution, p_touch
 from kokex.kronos.registry import resolve
 from kokex.kronos.threads import settle
 from kokex.market.calendars import openings_after
-from kokex.market.volatility import bootstrap
+from kokex.market.volatility import walks
 from kokex.present.tables import Table
 from kokex.present.words import clock, pct, price
 
@@ -196,7 +196,7 @@ def _spacing(open_ns: Sequence[int]) -> int:
 def _baseline(history: History, horizon: int, samples: int, seed: int) -> Made:
     """Paths of closes; a candle spans from one to the next."""
     closes = history.columns["close"]
-    returns, _ = bootstrap(closes, horizon, samples, Random(seed))
+    returns, _ = walks(closes, horizon, samples, Random(seed))
     paths: list[list[list[float]]] = []
     for path in returns:
         ends = [closes[-1], *(closes[-1] * math.exp(each) for each in path)]

@@ -141,9 +141,9 @@ def _meet(
 ) -> "Evaluation":
     """All forecast the candles that training did not see; the first is the one to beat."""
     from kokex.research.forecasting.evaluation import Asked, Series, TooShort, evaluate
-    from kokex.research.forecasting.models import Bootstrap, Past
+    from kokex.research.forecasting.models import Baseline, Past
 
-    rivals: list[Forecaster] = [KronosPaths("challenger", bench), Bootstrap()]
+    rivals: list[Forecaster] = [KronosPaths("challenger", bench), Baseline()]
     if challenge.against == "baseline":
         rivals.reverse()
     else:

@@ -1,8 +1,8 @@
-"""The statistical baseline forecast: EWMA volatility and bootstrapped paths.
+"""The statistical baseline forecast: a random walk at the EWMA volatility of now, with Student-t tails.
 
-Filtered historical simulation (Hull and White 1998; Barone-Adesi, Giannopoulos and Vosper 1999): each past
-log return is divided by the volatility of its time, paths draw those residuals with replacement and scale
-them by the volatility of now. The residuals are centred: no drift is claimed.
+The volatility is RiskMetrics' exponentially weighted one (J.P. Morgan 1996); how heavy the tails are is fitted to the
+past returns over the volatility of their time. No drift is claimed, and each path is drawn with its mirror image, so
+that there is no opinion on the direction by accident.
 """
 
 import math
@@ -12,8 +12,9 @@ from typing import Protocol
 
 from kokex.messages import ForecastStep, Outlook
 
-DECAY = 0.94  # RiskMetrics' daily decay (J.P. Morgan 1996)
+DECAY = 0.94  # RiskMetrics' daily decay
 _BURN_IN = 10  # returns that only warm the volatility up
+_FREEDOMS = (2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 30.0)  # of Student's t, tried
 
 
 class Uniform(Protocol):
@@ -36,7 +37,23 @@ def ewma(returns: Sequence[float], decay: float = DECAY) -> list[float]:
     return [math.sqrt(var) for var in path]
 
 
-def bootstrap(closes: Sequence[float], horizon: int, samples: int, chance: Uniform) -> tuple[list[list[float]], float]:
+def freedom_of(residuals: Sequence[float]) -> float:
+    """The degrees of freedom that make residuals of unit variance the likeliest; infinite: normal."""
+    mean_square = sum(r * r for r in residuals) / len(residuals) if residuals else 0.0
+    if not mean_square:
+        return math.inf
+    squares = [r * r / mean_square for r in residuals]
+
+    def likelihood(freedom: float) -> float:
+        peak = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - 0.5 * math.log(math.pi * (freedom - 2))
+        return len(squares) * peak - (freedom + 1) / 2 * sum(math.log1p(each / (freedom - 2)) for each in squares)
+
+    normal = -0.5 * len(squares) * (1 + math.log(2 * math.pi))
+    best, freedom = max((likelihood(each), each) for each in _FREEDOMS)
+    return freedom if best > normal else math.inf
+
+
+def walks(closes: Sequence[float], horizon: int, samples: int, chance: Uniform) -> tuple[list[list[float]], float]:
     """Cumulative log returns over the next `horizon` steps, `samples` paths of them; and the volatility of now.
 
     `closes` oldest first, above zero. Raises ValueError for fewer than three closes, no step or no sample.
@@ -45,14 +62,15 @@ def bootstrap(closes: Sequence[float], horizon: int, samples: int, chance: Unifo
         raise ValueError(f"cannot forecast {horizon} steps, {samples} samples from {len(closes)} closes")
     returns = [math.log(after / before) for before, after in pairwise(closes)]
     *before, now = ewma(returns)
-    shocks = _shocks(returns, before, now)
-    draw, count = chance.random, len(shocks)
-    return [list(accumulate([shocks[int(draw() * count)] for _ in range(horizon)])) for _ in range(samples)], now
+    skip = min(_BURN_IN, len(returns) // 2)
+    freedom = freedom_of([r / sigma for r, sigma in zip(returns[skip:], before[skip:], strict=True) if sigma > 0])
+    drawn = [list(accumulate(_shocks(now, freedom, horizon, chance))) for _ in range((samples + 1) // 2)]
+    return (drawn + [[-each for each in path] for path in drawn])[:samples], now
 
 
 def baseline(closes: Sequence[float], horizon: int, samples: int, chance: Uniform) -> Outlook:
-    """Quantiles of the next `horizon` closes over `samples` paths. Raises ValueError as `bootstrap` does."""
-    paths, now = bootstrap(closes, horizon, samples, chance)
+    """Quantiles of the next `horizon` closes over `samples` paths. Raises ValueError as `walks` does."""
+    paths, now = walks(closes, horizon, samples, chance)
     price = closes[-1]
     ends = [path[-1] for path in paths]
     return Outlook(
@@ -64,14 +82,13 @@ def baseline(closes: Sequence[float], horizon: int, samples: int, chance: Unifor
     )
 
 
-def _shocks(returns: Sequence[float], before: Sequence[float], now: float) -> list[float]:
-    """Centred residuals at the volatility of now; one zero where nothing ever moved."""
-    skip = min(_BURN_IN, len(returns) // 2)
-    residuals = [r / sigma for r, sigma in zip(returns[skip:], before[skip:], strict=True) if sigma > 0]
-    if not residuals:
-        return [0.0]
-    mean = sum(residuals) / len(residuals)
-    return [now * (residual - mean) for residual in residuals]
+def _shocks(volatility: float, freedom: float, count: int, chance: Uniform) -> list[float]:
+    """Of Student's t at this volatility, by Bailey's polar method (1994); Box and Muller's where it is the normal."""
+    draw, tau = chance.random, 2 * math.pi
+    if math.isinf(freedom):
+        return [volatility * math.sqrt(-2 * math.log(1 - draw())) * math.cos(tau * draw()) for _ in range(count)]
+    scale, power = volatility * math.sqrt(freedom - 2), -2 / freedom
+    return [scale * math.sqrt((1 - draw()) ** power - 1) * math.cos(tau * draw()) for _ in range(count)]
 
 
 def _quantiles(price: float, column: Sequence[float]) -> ForecastStep:

@@ -37,14 +37,14 @@ def test_json_is_one_document_and_the_same_for_the_same_seed(candles: Path) -> N
     assert one == again
     document = json.loads(one[1])
     assert document["absent"] == {}
-    assert {model["model"] for model in document["evaluation"]["models"]} == {"baseline", "ewma-t", "historical"}
+    assert {model["model"] for model in document["evaluation"]["models"]} == {"baseline", "bootstrap", "historical"}
     assert document["evaluation"]["series"] == {"X": 56}
 
 
 def test_the_table_has_a_line_for_each_model_and_says_who_wins(candles: Path) -> None:
     code, out, _ = called("--candles", candles, *SMALL)
     assert code == 0
-    for name in ("baseline", "ewma-t", "historical", "garch-t"):
+    for name in ("baseline", "bootstrap", "historical", "garch-t"):
         assert f"\n{name} " in out
     assert "CRPS" in out.splitlines()[-1]
 

@@ -1,10 +1,10 @@
 import math
 import random
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import pytest
 
-from kokex.market.volatility import baseline, ewma
+from kokex.market.volatility import baseline, ewma, freedom_of, walks
 from kokex.messages import ForecastStep
 
 
@@ -32,6 +32,34 @@ def test_no_drift_is_claimed_however_prices_rose() -> None:
     rising = [100 * math.exp(0.01 * i + 0.001 * (i % 3)) for i in range(200)]
     got = baseline(rising, 10, 2_000, random.Random(1))
     assert got.steps[-1].q50 == pytest.approx(rising[-1], rel=0.01)
+
+
+def test_there_is_no_opinion_on_the_direction() -> None:
+    got = baseline(closes(0.001), 12, 200, random.Random(3))
+    assert got.p_up == 0.5
+    assert got.steps[-1].q50 == pytest.approx(closes(0.001)[-1], rel=1e-9)
+
+
+def student(freedom: float, count: int, seed: int) -> list[float]:
+    """By its definition: a normal over the root of a mean of squares of others."""
+    chance = random.Random(seed)
+    return [chance.gauss(0, 1) / math.sqrt(chance.gammavariate(freedom / 2, 2) / freedom) for _ in range(count)]
+
+
+@pytest.mark.parametrize("freedom", [3.0, 5.0, math.inf])
+def test_the_tails_of_the_past_are_those_of_what_may_come(freedom: float) -> None:
+    chance = random.Random(4)
+    drawn = [chance.gauss(0, 1) for _ in range(20_000)] if math.isinf(freedom) else student(freedom, 20_000, 4)
+    found = freedom_of(drawn)
+    assert found >= 30 if math.isinf(freedom) else found == pytest.approx(freedom, abs=0.6)
+    prices = [100 * math.exp(0.001 * each) for each in accumulate(drawn[:3_000])]
+    paths, now = walks(prices, 1, 20_000, random.Random(5))
+    steps = sorted(abs(path[0]) / now for path in paths)
+    wanted = freedom if math.isinf(freedom) else freedom_of([path[0] for path in paths])
+    unit = 1.0 if math.isinf(freedom) else math.sqrt((wanted - 2) / wanted)
+    expected = sorted(abs(each) * unit for each in (drawn if math.isinf(freedom) else student(wanted, 20_000, 6)))
+    for share in (0.5, 0.9, 0.99):
+        assert steps[int(share * 20_000)] == pytest.approx(expected[int(share * 20_000)], rel=0.08)
 
 
 def test_the_forecast_is_at_the_volatility_of_now() -> None:

@@ -13,12 +13,11 @@ from typing import Any, NamedTuple, Protocol, final
 import numpy as np
 from numpy.typing import NDArray
 
-from kokex.market.volatility import bootstrap, ewma
+from kokex.market.volatility import ewma, walks
 from kokex.research.forecasting.scores import Floats
 
 RECENT = 20  # returns of the rolling historical volatility
 _BURN_IN = 10
-_FREEDOMS = (2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 30.0)  # of Student's t, tried
 _SCALED = 100.0  # GARCH is fitted to percents: an optimiser stumbles over numbers of 1e-4
 
 
@@ -53,28 +52,35 @@ class Forecaster(Protocol):
 
 
 @final
-class Bootstrap:
+class Baseline:
     """What the daemon forecasts with by itself (kokex/market/volatility.py)."""
 
     name = "baseline"
 
     def paths(self, past: Past, future_ns: Sequence[int], samples: int, seed: int) -> Floats:
-        drawn, _ = bootstrap(past.close, len(future_ns), samples, np.random.default_rng(seed))
+        drawn, _ = walks(past.close, len(future_ns), samples, np.random.default_rng(seed))
         return np.array(drawn)
 
 
 @final
-class EwmaT:
-    """A random walk whose volatility is the daemon's exponentially weighted one, with Student-t tails."""
+class Bootstrap:
+    """Past returns over the volatility of their time, centred, drawn with replacement, times the volatility of now.
 
-    name = "ewma-t"
+    Filtered historical simulation (Hull and White 1998; Barone-Adesi, Giannopoulos and Vosper 1999).
+    """
+
+    name = "bootstrap"
 
     def paths(self, past: Past, future_ns: Sequence[int], samples: int, seed: int) -> Floats:
         returns = log_returns(past)
         *before, now = ewma(returns.tolist())
         known = np.array(before[_BURN_IN:])
         residuals = returns[_BURN_IN:][known > 0] / known[known > 0]
-        return _mirrored(now, len(future_ns), samples, seed, freedom_of(residuals))
+        shape = (samples, len(future_ns))
+        if not len(residuals):  # nothing ever moved
+            return np.zeros(shape)
+        shocks = np.random.default_rng(seed).choice(now * (residuals - residuals.mean()), shape)
+        return np.cumsum(shocks, axis=1)
 
 
 @final
@@ -85,7 +91,7 @@ class Historical:
 
     def paths(self, past: Past, future_ns: Sequence[int], samples: int, seed: int) -> Floats:
         recent = log_returns(past)[-RECENT:]
-        return _mirrored(float(np.sqrt(np.mean(recent**2))), len(future_ns), samples, seed, math.inf)
+        return _mirrored(float(np.sqrt(np.mean(recent**2))), len(future_ns), samples, seed)
 
 
 @final
@@ -104,7 +110,7 @@ class Garch:
     def paths(self, past: Past, future_ns: Sequence[int], samples: int, seed: int) -> Floats:
         returns = log_returns(past) * _SCALED
         if len(np.unique(returns)) < 3:  # a price that stands still has no likelihood
-            return _mirrored(float(returns.std()) / _SCALED, len(future_ns), samples, seed, math.inf)
+            return _mirrored(float(returns.std()) / _SCALED, len(future_ns), samples, seed)
         model = self._model(returns, mean="Zero", vol="GARCH", p=1, q=1, dist="t", rescale=True)
         fitted = model.fit(disp="off", show_warning=False)
         draw, freedom = np.random.default_rng(seed), float(fitted.params["nu"])
@@ -121,30 +127,12 @@ def log_returns(past: Past) -> Floats:
     return np.diff(np.log(np.array(past.close)))
 
 
-def freedom_of(residuals: Floats) -> float:
-    """The degrees of freedom that make residuals of unit variance the likeliest; infinite: normal."""
-    if not len(residuals) or not residuals.any():
-        return math.inf
-    squares = residuals**2 / np.mean(residuals**2)
-
-    def likelihood(freedom: float) -> float:
-        peak = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - 0.5 * math.log(math.pi * (freedom - 2))
-        return len(squares) * peak - (freedom + 1) / 2 * float(np.log1p(squares / (freedom - 2)).sum())
-
-    normal = -0.5 * float((squares + math.log(2 * math.pi)).sum())
-    best = max(_FREEDOMS, key=likelihood)
-    return best if likelihood(best) > normal else math.inf
-
-
-def _mirrored(volatility: float, horizon: int, samples: int, seed: int, freedom: float) -> Floats:
+def _mirrored(volatility: float, horizon: int, samples: int, seed: int) -> Floats:
     half = (samples + 1) // 2
-    shocks = volatility * _student(np.random.default_rng(seed), freedom, (half, horizon))
-    walk = np.cumsum(shocks, axis=1)
+    walk = np.cumsum(volatility * np.random.default_rng(seed).standard_normal((half, horizon)), axis=1)
     return np.concatenate([walk, -walk])[:samples]
 
 
 def _student(rng: np.random.Generator, freedom: float, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Of unit variance."""
-    if math.isinf(freedom):
-        return rng.standard_normal(shape)
     return rng.standard_t(freedom, shape) * math.sqrt((freedom - 2) / freedom)
