@@ -102,7 +102,7 @@ class Asked(NamedTuple):
     "--max-context",
     type=click.IntRange(4, 100_000),
     metavar="C",
-    help="Candles the model was trained with; else 2048 for mini and 512.",
+    help="Candles the model can see, horizon included; else what it was trained with.",
 )
 @click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True, help="Of torch.")
 @click.option(

@@ -43,7 +43,7 @@ class TokenizerConfig(Struct, frozen=True, kw_only=True):
         return self.s1_bits + self.s2_bits
 
 
-class PredictorConfig(Struct, frozen=True, kw_only=True):
+class PredictorConfig(Struct, frozen=True, kw_only=True, omit_defaults=True):
     s1_bits: Bits
     s2_bits: Bits
     n_layers: Count
@@ -55,6 +55,7 @@ class PredictorConfig(Struct, frozen=True, kw_only=True):
     resid_dropout_p: Dropout
     token_dropout_p: Dropout
     learn_te: bool  # embeddings of time are learned, not sinusoids
+    max_context: Annotated[int, Meta(ge=4, le=1 << 20)] | None = None  # candles; upstream leaves it to who uses it
 
 
 C = TypeVar("C", TokenizerConfig, PredictorConfig)

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kokex.kronos.config import CheckpointError
+from kokex.kronos.config import CheckpointError, PredictorConfig, read_config
 
 FILES = ("config.json", "model.safetensors")
 
@@ -28,7 +28,7 @@ MODELS = {
 NANO = "nano"  # trained by our own pipeline, and part of this package: benchmarks/nano.py
 _NANO_FOLDER = Path(__file__).parent / NANO
 NANO_MODEL = Published("part of kokex", "part of kokex", 264, "0.8M")  # trained on 240 candles and 24 more
-MAX_CONTEXT = 512  # of a folder that is none of these
+MAX_CONTEXT = 512  # of a folder that does not say
 
 
 class Installed(NamedTuple):
@@ -65,7 +65,7 @@ def resolve(model: str, tokenizer: str = "") -> Installed:
     found = Path(tokenizer) if tokenizer else folder.parent / "tokenizer"
     if not found.is_dir():
         raise CheckpointError(f"{found}: no such folder; a predictor needs the tokenizer it was trained with")
-    return Installed(found, folder, MAX_CONTEXT)
+    return Installed(found, folder, read_config(folder, PredictorConfig).max_context or MAX_CONTEXT)
 
 
 def pull(name: str, told: Callable[[str], AbstractContextManager[Any]]) -> Installed:

@@ -61,6 +61,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 ff_dim=32,
                 token_dropout_p=0.0,
                 learn_te=True,
+                max_context=None,
                 **NO_DROPOUT,
             )
         ),

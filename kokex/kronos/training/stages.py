@@ -17,6 +17,7 @@ from msgspec import Struct
 from kokex.kronos.config import CheckpointError, PredictorConfig, TokenizerConfig
 from kokex.kronos.loading import load_predictor, load_tokenizer, save
 from kokex.kronos.predictor import Predictor
+from kokex.kronos.registry import MAX_CONTEXT
 from kokex.kronos.tokenizer import Tokenizer
 from kokex.kronos.training.loop import Task, Told, fit
 from kokex.kronos.training.objectives import Objective, PredictorObjective, TokenizerObjective
@@ -117,12 +118,15 @@ class _Work:
             )
         self._settle_tokenizer()
         tokenizer = load_tokenizer(self.out / "tokenizer")
+        trained = asked.context + asked.ahead - 1  # of a window's candles the last is only foretold
         if not asked.predictor:
             bits = {"s1_bits": tokenizer.config.s1_bits, "s2_bits": tokenizer.config.s2_bits}
-            return Predictor(msgspec.structs.replace(size.predictor, **bits)), ""
+            return Predictor(msgspec.structs.replace(size.predictor, **bits, max_context=trained)), ""
         model = load_predictor(asked.predictor)
         if (model.config.s1_bits, model.config.s2_bits) != (tokenizer.config.s1_bits, tokenizer.config.s2_bits):
             raise CheckpointError(f"{asked.predictor}: a predictor of other tokens than the tokenizer's")
+        longest = max(model.config.max_context or MAX_CONTEXT, trained)
+        model.config = msgspec.structs.replace(model.config, max_context=longest)
         return model, asked.predictor
 
     def _settle_tokenizer(self) -> None:
@@ -136,7 +140,10 @@ class _Work:
 
     def _recipe(self, stage: Stage, model: Tokenizer | Predictor, *, trained_before: bool) -> Recipe:
         """The size's own recipe, gentler for what has been trained before, and what was asked for."""
-        size = next((each for each in SIZES.values() if _of(each, stage) == model.config), SIZES[self.asked.size])
+        config = model.config
+        if isinstance(config, PredictorConfig):
+            config = msgspec.structs.replace(config, max_context=None)
+        size = next((each for each in SIZES.values() if _of(each, stage) == config), SIZES[self.asked.size])
         recipe = size.tokenizer_recipe if stage == "tokenizer" else size.predictor_recipe
         if trained_before:
             recipe = msgspec.structs.replace(

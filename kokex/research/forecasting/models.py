@@ -79,8 +79,8 @@ class Bootstrap:
         shape = (samples, len(future_ns))
         if not len(residuals):  # nothing ever moved
             return np.zeros(shape)
-        shocks = np.random.default_rng(seed).choice(now * (residuals - residuals.mean()), shape)
-        return np.cumsum(shocks, axis=1)
+        shocks = now * (residuals - residuals.mean())
+        return np.cumsum(shocks[np.random.default_rng(seed).integers(len(shocks), size=shape)], axis=1)
 
 
 @final

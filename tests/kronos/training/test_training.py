@@ -10,6 +10,7 @@ from msgspec.structs import replace
 torch = pytest.importorskip("torch")
 
 from kokex.kronos.loading import load_predictor, load_tokenizer
+from kokex.kronos.registry import resolve
 from kokex.kronos.training.loop import Told
 from kokex.kronos.training.ranks import Ranks
 from kokex.kronos.training.sizes import SIZES, Recipe, Size
@@ -107,6 +108,22 @@ def test_fine_tuning_begins_where_a_checkpoint_is(tmp_path: Path) -> None:
         before, after = load(tmp_path / "first" / name), load(tmp_path / "tuned" / name)
         moved = [(a - b).abs().max().item() for a, b in zip(before.parameters(), after.parameters(), strict=True)]
         assert 0 < max(moved) < 1e-3
+
+
+def test_a_model_tells_the_context_it_was_trained_with_and_a_longer_one_is_not_forgotten(tmp_path: Path) -> None:
+    data = [swinging(300)]
+    few = replace(ASKED, steps=1)
+    longest = few.context + few.ahead - 1
+    train(BOTH, data, few, tmp_path / "first", Ranks(), silent)
+    assert resolve(str(tmp_path / "first")).max_context == longest
+    begin = replace(few, tokenizer=str(tmp_path / "first/tokenizer"), predictor=str(tmp_path / "first/predictor"))
+    for context, told in ((few.context - 8, longest), (few.context + 8, longest + 8)):
+        train(BOTH, data, replace(begin, context=context), tmp_path / str(context), Ranks(), silent)
+        assert resolve(str(tmp_path / str(context))).max_context == told
+    published = tmp_path / "first/predictor/config.json"  # upstream's do not say
+    said = json.loads(published.read_text())
+    published.write_text(json.dumps({name: value for name, value in said.items() if name != "max_context"}))
+    assert resolve(str(tmp_path / "first")).max_context == 512
 
 
 def test_only_the_predictor_takes_the_tokenizer_as_it_is(tmp_path: Path) -> None:
