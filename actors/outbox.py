@@ -99,7 +99,7 @@ class Outbox:
         self._pace = Pace(number, speed)
         self._lanes = [Lane(letters) for letters in lanes]
         self._notices: deque[Notice] = deque()
-        self._last = max((each.id for letters in lanes for each in letters), default=0)
+        self._last = max((each.id for letters in lanes for each in letters), default=store.session << 40)
         self._under_way = False
         self._timer: Timer | None = None
         self._not_before = 0
@@ -118,7 +118,7 @@ class Outbox:
         """Puts a letter on record and in its lane; a long one in several."""
         now = self._notifier.now
         for part in split(words):
-            self._last = max(self._last + 1, now)
+            self._last += 1
             letter = Letter(
                 id=self._last, at=now, lane=lane, kind=kind, silent=silent, words=part, expires_ns=expires_ns
             )

@@ -85,6 +85,8 @@ class Played:
     acknowledged: dict[str, str] = field(default_factory=dict)
     menu: tuple[MenuEntry, ...] = ()
     conflict: bool = False
+    down: bool = False  # the network
+    answers: list[Delivery] = field(default_factory=list)  # to the next messages: they are not taken
     _heard: list[Heard] = field(default_factory=list)
     _updates: int = 0
     _numbers: int = 0
@@ -93,12 +95,16 @@ class Played:
     # ---- the port
 
     async def greet(self, menu: tuple[MenuEntry, ...]) -> Greeting:
+        if self.down:
+            raise OSError("no route to host")
         self.menu = menu
         return Greeting(name="kokex_bot", offset=self._updates)
 
     async def hear(self, offset: int) -> list[Heard]:
         if self.conflict:
             raise ChatConflict("terminated by other getUpdates request")
+        if self.down:
+            raise OSError("no route to host")
         self._heard = [each for each in self._heard if each.update >= offset]
         if not self._heard:
             self._news = anyio.Event()
@@ -107,6 +113,10 @@ class Played:
         return list(self._heard)
 
     async def send(self, message: Outgoing) -> Delivery:
+        if self.down:
+            return Delivery(state="down", why="no route to host")
+        if self.answers:
+            return self.answers.pop(0)
         data = [button.data for row in message.buttons for button in row]
         labels = [button.label for row in message.buttons for button in row]
         if message.edit:
