@@ -20,6 +20,7 @@ from kokex.adapters.okx.limits import Limits
 from kokex.adapters.okx.preflight import Check, Standing, examine, listed, set_leverage
 from kokex.adapters.okx.private import PrivateRest
 from kokex.adapters.okx.public import PublicRest
+from kokex.adapters.okx.requests import cancelling, placing
 from kokex.adapters.okx.rest import Rest
 from kokex.adapters.okx.sign import Credentials
 from kokex.adapters.okx.units import AccountMode
@@ -45,6 +46,11 @@ SWAP, SPOT = "BTC-USDT-SWAP", "ETH-USDT"
 def server() -> Generator[Running, None, None]:
     with exchange("--faults", "--no-limits", "--seed", "7") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kokex.adapters.okx.rest.PAUSE_S", 0.01)
 
 
 class Desk:
@@ -360,8 +366,9 @@ def test_more_than_a_page_of_pending_orders_is_told_whole_or_not_at_all(server: 
             desk.order(instrument=SPOT, kind="limit", price=low, size=Decimal("0.001"), expires_ns=0)
             for _ in range(130)
         ]
-        for order in orders:
-            await venue.place(order)
+        wanted = [placing(order, venue.instruments[SPOT], venue.mode, "kokextest") for order in orders]
+        for begin in range(0, len(wanted), 20):
+            assert {row.s_code for row in await venue.rest.batch_orders(wanted[begin : begin + 20])} == {"0"}
         known = {each.client_id for each in (await venue.state()).open_orders}
         assert known >= {order.client_id for order in orders}
         fault(server, kind="error", on="orders-pending", over="rest", count=4)  # as many as a read is tried
@@ -369,8 +376,9 @@ def test_more_than_a_page_of_pending_orders_is_told_whole_or_not_at_all(server: 
             await venue.state()
         await venue.keep_alive(10)  # seconds from now they are gone, unless it is heard again
         await venue.keep_alive(0)
-        for order in orders:
-            await venue.cancel(order)
+        gone = [cancelling(order) for order in orders]
+        for begin in range(0, len(gone), 20):
+            assert {row.s_code for row in await venue.rest.cancel_batch_orders(gone[begin : begin + 20])} == {"0"}
         assert not {each.client_id for each in (await venue.state()).open_orders} & {o.client_id for o in orders}
 
     at(server, scenario, streams=False)
