@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from actors.forecaster import newest_portfolios
-from actors.indicator import Sampled
 from actors.portfolio import without_history
 from kokex import __version__
 from kokex.brain.rules import is_stale
@@ -190,11 +189,11 @@ class Controller(Actor):
         """The last close, with the readings of the plan that trades the instrument."""
         account, symbol = self._account(command), self._symbol(command)
 
-        def reply(sampled: Sampled | Failure) -> None:
-            if isinstance(sampled, Failure) or not sampled.readings:
+        def reply(readings: Sequence[Readings] | Failure) -> None:
+            if isinstance(readings, Failure) or not readings:
                 self._answer(command, {"error": f"no price of {symbol} yet; try again in a moment"})
                 return
-            of = sampled.readings[0]
+            of = readings[0]
             self._answer(
                 command,
                 {
@@ -203,7 +202,7 @@ class Controller(Actor):
                 },
             )  # fmt: skip
 
-        question = Sample(plan=self._plan_for(account, symbol, command).name, instruments=(symbol,), lookback=0)
+        question = Sample(plan=self._plan_for(account, symbol, command).name, instruments=(symbol,))
         self.ask("indicator", question, then=reply)
 
     def _symbol(self, command: Command) -> str:
@@ -257,7 +256,7 @@ class Controller(Actor):
     def _ask_price(
         self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None, tell: Callable[[object], None]
     ) -> None:
-        question = Sample(plan=plan.name, instruments=(canonical(command.args["instrument"]),), lookback=0)
+        question = Sample(plan=plan.name, instruments=(canonical(command.args["instrument"]),))
         self.ask("indicator", question, then=partial(self._decide, command, plan, size, limit, tell))
 
     def _plan_for(self, account: str, symbol: str, command: Command) -> Plan:
@@ -275,13 +274,13 @@ class Controller(Actor):
 
     def _decide(
         self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None,
-        tell: Callable[[object], None], sampled: Sampled | Failure,
+        tell: Callable[[object], None], readings: Sequence[Readings] | Failure,
     ) -> None:  # fmt: skip
         symbol, act = canonical(command.args["instrument"]), TRADES[_act(command)]
-        if isinstance(sampled, Failure) or not sampled.readings:
+        if isinstance(readings, Failure) or not readings:
             tell({"error": f"no price of {symbol} yet; try again in a moment"})
             return
-        reading = sampled.readings[0]
+        reading = readings[0]
         if act != "close" and self._is_stale(plan, reading):
             tell({"error": f"the last price of {symbol} is too old to trade on"})
             return

@@ -287,8 +287,11 @@ class OrderExecutor(Actor):
         order = work.order
         work.known_ns = self.now
         if work.state == "intent":
-            self.update(order, "partial" if work.filled else "working")
-            self.protection.works(order)
+            if order.kind == "market":  # it fills or ends at once: nobody needs to be told
+                work.state = "partial" if work.filled else "working"
+            else:
+                self.update(order, "partial" if work.filled else "working")
+                self.protection.works(order)
         if work.cancelling:
             self._send_cancel(order)
         elif order.kind in ("limit", "post_only"):

@@ -1,8 +1,8 @@
 """forecaster: what may come, and the briefing.
 
-Holds each account's last Portfolio, and the news of late. Receives Cycle; asks the indicator where the instruments
-stand, makes a Forecast for each where the plan or one of its strategies asks for one, asks the memory what became of
-decisions in situations like these where a model decides, and emits the Briefing for the brain.
+Holds each account's last Portfolio, and the news of late. Receives a cycle's Standing; makes a Forecast for each of
+its instruments where the plan or one of its strategies asks for one, asks the memory what became of decisions in
+situations like these where a model decides, and emits the Briefing for the brain.
 
 Kronos answers from a process of its own, once for all instruments of a cycle and once for each candle. Where it
 does not (no weights, a crash, too slow), the statistical baseline stands in: said once, and once when it is back.
@@ -15,14 +15,13 @@ from functools import partial
 
 from msgspec import Struct
 
-from actors.indicator import Sampled, wants_forecast
 from kokex.brain.memory import situation
 from kokex.brain.news import notes
 from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
 from kokex.market.volatility import baseline
-from kokex.messages import Alert, Briefing, Cycle, Forecast, NewsItem, Outlook, Portfolio, Readings, Sample, Severity
+from kokex.messages import Alert, Briefing, Forecast, NewsItem, Outlook, Portfolio, Readings, Severity, Standing
 from kokex.ports import Chance, ForecastQuestion, Memory, Recollection, Store
 from kokex.ports import Forecaster as ForecastModel
 
@@ -45,7 +44,6 @@ class Known(Struct, frozen=True):
 
 class Forecaster(Actor):
     emits = (Forecast, Briefing, Alert)
-    asks = (Sample,)
     state = Known
 
     def __init__(
@@ -63,7 +61,6 @@ class Forecaster(Actor):
         `news_age_ns`: older news is no news; 0: there is none.
         """
         self._plans = {plan.name: plan for plan in plans}
-        self._lookback = {plan.name: plan.forecast.lookback if wants_forecast(plan) else 0 for plan in plans}
         self._chance = chance
         self._store = store
         self._model = model
@@ -95,26 +92,21 @@ class Forecaster(Actor):
 
     # ---- a cycle
 
-    def on_cycle(self, cycle: Cycle) -> None:
-        question = Sample(plan=cycle.plan, instruments=cycle.instruments, lookback=self._lookback[cycle.plan])
-        self.ask("indicator", question, then=partial(self._look_ahead, self._plans[cycle.plan], cycle))
-
-    def _look_ahead(self, plan: Plan, cycle: Cycle, sampled: Sampled | Failure) -> None:
-        if isinstance(sampled, Failure):
-            self._give_up(plan, sampled.text)
-            return
+    def on_standing(self, standing: Standing) -> None:
+        self.because(standing.cycle.id)  # the cycle is on record, its standing is not
+        plan = self._plans[standing.cycle.plan]
         readings = [
-            each for each in sampled.readings if len(sampled.candles.get(each.instrument, ())) >= FEWEST_CANDLES
+            each for each in standing.readings if len(standing.candles.get(each.instrument, ())) >= FEWEST_CANDLES
         ]
         if plan.forecast.kind == "kronos" and self._model:
-            self._ask_model(plan, cycle, sampled, readings)
+            self._ask_model(plan, standing, readings)
         else:
-            self._brief(plan, cycle, sampled, self._baselines(plan, sampled, readings), "baseline")
+            self._brief(plan, standing, self._baselines(plan, standing, readings), "baseline")
 
-    def _baselines(self, plan: Plan, sampled: Sampled, readings: Iterable[Readings]) -> Outlooks:
+    def _baselines(self, plan: Plan, standing: Standing, readings: Iterable[Readings]) -> Outlooks:
         return {
             each.instrument: baseline(
-                [candle.close for candle in sampled.candles[each.instrument]],
+                [candle.close for candle in standing.candles[each.instrument]],
                 plan.forecast.horizon,
                 plan.forecast.paths,
                 self._chance(_seed(each)),
@@ -122,29 +114,29 @@ class Forecaster(Actor):
             for each in readings
         }
 
-    def _brief(self, plan: Plan, cycle: Cycle, sampled: Sampled, outlooks: Outlooks, model: str) -> None:
-        told = [each for each in sampled.readings if each.instrument in outlooks]
+    def _brief(self, plan: Plan, standing: Standing, outlooks: Outlooks, model: str) -> None:
+        told = [each for each in standing.readings if each.instrument in outlooks]
         forecasts = tuple(self._forecast(plan, each, outlooks[each.instrument], model) for each in told)
         if self._memory is None or plan.brain.kind != "llm":
-            self._tell(plan, cycle, sampled, forecasts, ())
+            self._tell(plan, standing, forecasts, ())
             return
         by_name = {each.instrument: each for each in forecasts}
-        here = tuple(situation(each, by_name.get(each.instrument)) for each in sampled.readings if each.values)
+        here = tuple(situation(each, by_name.get(each.instrument)) for each in standing.readings if each.values)
         self.call(
             self._memory.recall, plan.name, self.now, here,
-            returns=Recollection, then=partial(self._recalled, plan, cycle, sampled, forecasts), timeout_s=RECALL_S,
+            returns=Recollection, then=partial(self._recalled, plan, standing, forecasts), timeout_s=RECALL_S,
         )  # fmt: skip
 
     def _recalled(
-        self, plan: Plan, cycle: Cycle, sampled: Sampled, forecasts: tuple[Forecast, ...],
+        self, plan: Plan, standing: Standing, forecasts: tuple[Forecast, ...],
         said: Recollection | Failure,
     ) -> None:  # fmt: skip
         if isinstance(said, Failure):
             self._note_trouble("answer", f"{said.text or said.kind}: no lessons")
-            self._tell(plan, cycle, sampled, forecasts, ())
+            self._tell(plan, standing, forecasts, ())
         else:
             self._note_trouble("answer", f"{said.trouble}; the database answers" if said.trouble else "")
-            self._tell(plan, cycle, sampled, forecasts, said.lines)
+            self._tell(plan, standing, forecasts, said.lines)
 
     def _keep_up(self) -> None:
         assert self._memory
@@ -162,20 +154,19 @@ class Forecaster(Actor):
             severity, text = ("warning", f"does not {what}: {trouble}") if trouble else ("info", f"does {what} again")
             self.emit(Alert(severity=severity, kind="memory", text=f"the memory {text}"))
 
-    def _tell(
-        self, plan: Plan, cycle: Cycle, sampled: Sampled, forecasts: tuple[Forecast, ...], lessons: tuple[str, ...]
-    ) -> None:
+    def _tell(self, plan: Plan, standing: Standing, forecasts: tuple[Forecast, ...], lessons: tuple[str, ...]) -> None:
         portfolio = self._portfolios.get(plan.account)
         if portfolio is None:  # who does not know what is held would buy it again
             self._give_up(plan, f"nothing is known of account {plan.account}")
             return
+        cycle = standing.cycle
         self.emit(
             Briefing(
                 plan=plan.name,
                 account=plan.account,
                 cycle=cycle.id,
                 instruments=cycle.instruments,
-                readings=sampled.readings,
+                readings=standing.readings,
                 forecasts=forecasts,
                 held=portfolio.held.get(plan.name, {}),
                 equity=portfolio.equity,
@@ -208,10 +199,10 @@ class Forecaster(Actor):
 
     # ---- Kronos
 
-    def _ask_model(self, plan: Plan, cycle: Cycle, sampled: Sampled, readings: Sequence[Readings]) -> None:
+    def _ask_model(self, plan: Plan, standing: Standing, readings: Sequence[Readings]) -> None:
         assert self._model
         new = [each for each in readings if self._known.get(_key(each), (0,))[0] != each.close_ns]
-        then = partial(self._answered, plan, cycle, sampled, readings, new)
+        then = partial(self._answered, plan, standing, readings, new)
         if not new:
             then(())
             return
@@ -219,7 +210,7 @@ class Forecaster(Actor):
         question = ForecastQuestion(
             model=settings.model, tokenizer=settings.tokenizer, horizon=settings.horizon, samples=settings.paths,
             span_ns=plan.timeframe_ns, seeds=tuple(_seed(each) for each in new),
-            series=tuple(sampled.candles[each.instrument] for each in new),
+            series=tuple(standing.candles[each.instrument] for each in new),
         )  # fmt: skip
         self.call(
             self._model.forecast, question,
@@ -227,7 +218,7 @@ class Forecaster(Actor):
         )  # fmt: skip
 
     def _answered(
-        self, plan: Plan, cycle: Cycle, sampled: Sampled, readings: Sequence[Readings], new: Sequence[Readings],
+        self, plan: Plan, standing: Standing, readings: Sequence[Readings], new: Sequence[Readings],
         answer: tuple[Outlook, ...] | Failure,
     ) -> None:  # fmt: skip
         if isinstance(answer, Failure):
@@ -235,7 +226,7 @@ class Forecaster(Actor):
                 self._degraded = True
                 text = f"Kronos does not answer ({answer.text or answer.kind}): the baseline forecasts in its place"
                 self._say("warning", text, plan)
-            self._brief(plan, cycle, sampled, self._baselines(plan, sampled, readings), "baseline")
+            self._brief(plan, standing, self._baselines(plan, standing, readings), "baseline")
             return
         if self._degraded and new:
             self._degraded = False
@@ -243,7 +234,7 @@ class Forecaster(Actor):
         for reading, outlook in zip(new, answer, strict=True):
             self._known[_key(reading)] = (reading.close_ns, outlook)
         outlooks = {each.instrument: self._known[_key(each)][1] for each in readings}
-        self._brief(plan, cycle, sampled, outlooks, "kronos")
+        self._brief(plan, standing, outlooks, "kronos")
 
     def _say(self, severity: Severity, text: str, plan: Plan) -> None:
         self.emit(Alert(severity=severity, kind="forecaster", text=text, plan=plan.name))

@@ -2,29 +2,21 @@
 
 Holds, per plan and instrument, the plan's strategies and the threshold watchers. Receives Candles; emits an Edge
 when a threshold is crossed or a signal changes, Readings once when an instrument is warm, a Mark when a price
-leaves the band somebody asked to be told of. Answers Sample. Most candles end here.
+leaves the band somebody asked to be told of. Adds to each Cycle where its instruments stand, and answers Sample.
+Most candles end here.
 """
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import final
 
-from msgspec import Struct
-
 from kokex.config import Edges, Plan
 from kokex.kernel.actor import Actor
 from kokex.market.candles import Resampler
 from kokex.market.watch import Crossing, Watch
-from kokex.messages import Alarm, Candle, Candles, Edge, Lifecycle, Mark, Readings, Sample, Signal
+from kokex.messages import Alarm, Candle, Candles, Cycle, Edge, Lifecycle, Mark, Readings, Sample, Signal, Standing
 from kokex.ports import Store
 from strategies.spec import build, find
-
-
-class Sampled(Struct, frozen=True):
-    """The answer to Sample. Readings of an instrument that is not warm have a price, but no values or signals."""
-
-    readings: tuple[Readings, ...]
-    candles: dict[str, tuple[Candle, ...]]  # oldest first, of the plan's timeframe; for a plan that wants forecasts
 
 
 def wants_forecast(plan: Plan) -> bool:
@@ -37,8 +29,8 @@ class Unit:
     """One plan's view of one instrument: takes candles in, and keeps what there is to tell."""
 
     __slots__ = (
-        "_looks", "alight", "candles", "edges", "instrument", "names", "news", "plan", "resampler", "seen", "signals",
-        "warm", "watch",
+        "_looks", "alight", "candles", "edges", "forecasts", "instrument", "names", "news", "plan", "resampler", "seen",
+        "signals", "warm", "watch",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, instrument: str, edges: Edges | None, base_ns: int) -> None:
@@ -51,7 +43,8 @@ class Unit:
         self.alight: set[str] = set()  # thresholds crossed and not yet released
         self.watch = Watch(edges) if edges else None
         self.resampler = Resampler(plan.timeframe_ns, base_ns) if plan.timeframe_ns != base_ns else None
-        self.candles: deque[Candle] = deque(maxlen=plan.forecast.lookback if wants_forecast(plan) else 1)
+        self.forecasts = wants_forecast(plan)
+        self.candles: deque[Candle] = deque(maxlen=plan.forecast.lookback if self.forecasts else 1)
         self.news: list[tuple[Candle, Crossing]] = []
         self.seen: Candle | None = None  # the market's last candle
         self.warm = False
@@ -59,17 +52,24 @@ class Unit:
     def see(self, row: Candle) -> bool:
         """Takes a closed candle of the market in. False when there is nothing to tell of it."""
         self.seen = row
-        signals = self.signals
-        for candle in (row,) if self.resampler is None else self.resampler.push(row):
-            self.candles.append(candle)
-            if self.watch is not None:
-                for crossing in self.watch.update(candle):
-                    self._cross(candle, crossing)
-            for index, update in self._looks:
-                signal = update(candle)
-                if signal is not signals[index]:
-                    self._change(candle, index, signal)
+        if self.resampler is None:
+            self._take(row)
+        else:
+            for candle in self.resampler.push(row):
+                self._take(candle)
         return not self.warm or bool(self.news)
+
+    def _take(self, candle: Candle) -> None:
+        """One of the plan's timeframe has closed."""
+        self.candles.append(candle)
+        if self.watch is not None:
+            for crossing in self.watch.update(candle):
+                self._cross(candle, crossing)
+        signals = self.signals
+        for index, update in self._looks:
+            signal = update(candle)
+            if signal is not signals[index]:
+                self._change(candle, index, signal)
 
     def _change(self, candle: Candle, index: int, signal: Signal | None) -> None:
         """A strategy thinks otherwise now; another side is news."""
@@ -106,7 +106,7 @@ class Unit:
 
 
 class Indicator(Actor):
-    emits = (Edge, Readings, Mark)
+    emits = (Edge, Readings, Mark, Standing)
     state = dict[str, list[Candle]]
 
     def __init__(
@@ -238,9 +238,15 @@ class Indicator(Actor):
         if not of_instrument:
             del self._alarms[row.instrument]
 
-    def on_sample(self, sample: Sample) -> Sampled:
-        units = self._by_plan.get(sample.plan, {})
-        chosen = [units[each] for each in sample.instruments if each in units]
-        readings = tuple(r for unit in chosen if (r := unit.readings()) is not None)
-        wanted = sample.lookback
-        return Sampled(readings, {unit.instrument: tuple(unit.candles)[-wanted:] for unit in chosen if wanted})
+    def on_cycle(self, cycle: Cycle) -> None:
+        units = self._by_plan[cycle.plan]
+        candles = {each: tuple(units[each].candles) for each in cycle.instruments if units[each].forecasts}
+        self.emit(Standing(cycle=cycle, readings=self._readings(cycle.plan, cycle.instruments), candles=candles))
+
+    def on_sample(self, sample: Sample) -> tuple[Readings, ...]:
+        """Readings of an instrument that is not warm have a price, but no values or signals."""
+        return self._readings(sample.plan, sample.instruments)
+
+    def _readings(self, plan: str, instruments: Iterable[str]) -> tuple[Readings, ...]:
+        units = self._by_plan.get(plan, {})
+        return tuple([told for each in instruments if each in units and (told := units[each].readings()) is not None])

@@ -4,7 +4,7 @@ Holds cash, positions at average cost and what each plan holds of them. Receives
 and a Mark when a price moved enough to matter (it sets the Alarm for that itself); emits Portfolio.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import final
 
@@ -21,7 +21,6 @@ from kokex.ports import Store
 ZERO = Decimal(0)
 DAY_NS = 86_400_000_000_000
 WORTH_TELLING = 0.001  # of equity: a smaller move of it is not told
-READERS = ("forecaster", "control", "indicator")  # those that are restarted without this actor
 
 
 class Loaded(Struct, frozen=True):
@@ -88,9 +87,20 @@ class PortfolioKeeper(Actor):
     state = Loaded
 
     def __init__(
-        self, account: str, cash: Decimal, instruments: Mapping[str, Instrument], store: Store, *, alarms: bool = True
+        self,
+        account: str,
+        cash: Decimal,
+        instruments: Mapping[str, Instrument],
+        store: Store,
+        *,
+        readers: Sequence[str] = (),
+        alarms: bool = True,
     ) -> None:
-        """`cash`: what the account starts with. `alarms` False: valued at fills only (a backtest's report marks it)."""
+        """`cash`: what the account starts with. `readers`: those that are restarted without this actor.
+
+        `alarms` False: valued at fills only (a backtest's report marks it).
+        """
+        self._readers = readers
         self._account = account
         self._book = Book(cash, instruments)
         self._store = store
@@ -113,7 +123,7 @@ class PortfolioKeeper(Actor):
             self._book.add(event)
         self._tell()
         self._set_alarms()
-        for reader in READERS:
+        for reader in self._readers:
             self.watch(reader)
         if self._alarms:
             self.at((self.now // DAY_NS + 1) * DAY_NS, self._midnight)

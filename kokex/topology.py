@@ -63,6 +63,7 @@ from kokex.messages import (
     Remark,
     Sample,
     Spoken,
+    Standing,
     Trained,
 )
 from kokex.ports import Chance, Console, Control, Llm, Memory, News, Store, Venue
@@ -78,23 +79,21 @@ WIRES = [
     inlet(OrderUpdate, "executor"),
     inlet(Funding, "executor"),
     inlet(Link, "executor"),
-    inlet(Command, "control"),
     # -- down the picture
     wire("feed", Candles, "indicator", block(64)),
     wire("feed", Link, "scheduler", fail(64)),
     wire("indicator", Edge, "scheduler", conflate("key")),
     wire("indicator", Readings, "scheduler", fail(4096)),
     wire("trainer", Trained, "scheduler", fail(64)),
-    wire("scheduler", Cycle, "forecaster", block(64)),
+    wire("scheduler", Cycle, "indicator", fail(256)),
+    wire("indicator", Standing, "forecaster", block(64)),
     wire("news", NewsItem, "forecaster", drop_oldest(256)),
-    wire("forecaster", Sample, "indicator", ask()),
     record("forecaster", Forecast),
     wire("forecaster", Briefing, "brain", block(64)),
     wire("brain", Decision, "risk", block(64), by="account"),
     wire("risk", Approved, "executor", block(64), by="account"),
     wire("brain", Prompt, "llm", ask()),
     wire("news", Prompt, "llm", ask()),
-    wire("agent", Prompt, "llm", ask()),
     record("llm", LlmCall),
     wire("llm", Allowance, "scheduler", conflate("purpose")),
     # -- back up: feedback never blocks
@@ -105,13 +104,17 @@ WIRES = [
     wire("executor", Link, "risk", fail(64), by="account"),
     wire("portfolio", Portfolio, "risk", conflate("account"), by="account"),
     wire("portfolio", Portfolio, "forecaster", conflate("account")),
-    wire("portfolio", Portfolio, "control", conflate("account")),
     wire("portfolio", Alarm, "indicator", fail(1024)),
     wire("executor", Alarm, "indicator", fail(1024)),
     wire("indicator", Mark, "portfolio", fail(1024), by="account"),
     wire("indicator", Mark, "executor", fail(1024), by="account"),
     wire("risk", Decision, "risk", fail(64), by="account"),
-    # -- people
+]
+
+# People at the control socket, and what they are told.
+PEOPLE_WIRES = [
+    inlet(Command, "control"),
+    wire("portfolio", Portfolio, "control", conflate("account")),
     wire("control", Command, "scheduler", ask()),
     wire("control", Command, "risk", ask()),
     wire("control", Command, "executor", ask()),
@@ -121,6 +124,7 @@ WIRES = [
     wire("risk", Approved, "control", drop_oldest(256)),
     wire("risk", Refused, "control", drop_oldest(256)),
     wire("control", Command, "agent", ask()),
+    wire("agent", Prompt, "llm", ask()),
     wire("agent", Command, "control", fail(256)),
     wire("control", Answer, "agent", fail(256)),
     record("control", Answer),
@@ -129,6 +133,9 @@ WIRES = [
     wire("executor", Fill, "notifier", drop_oldest(256)),
     wire(KERNEL, Lifecycle, "notifier", drop_oldest(256)),
 ]
+
+# Nobody is there (a backtest): these are for the record alone.
+DESERTED = [record("risk", Refused), record(ANYONE, Alert)]
 
 # With [telegram] chat: people are heard there, and told more.
 CHAT_WIRES = [
@@ -160,7 +167,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     store: Store
     venues: dict[str, Venue]
     chance: Callable[[int], Chance]
-    control: Control
+    control: Control | None = None  # None: nobody is there to command or to be told
     console: Console | None = None
     chat: Chat | None = None  # None: no token
     records: Records | None = None
@@ -213,11 +220,12 @@ def build(
         account.name: Decimal(str(config.paper.leverage if account.venue.kind == "paper" else account.venue.leverage))
         for account in accounts
     }
-    store, console = ports.store, ports.console
+    store, console, people = ports.store, ports.console, ports.control
     system: System
 
     def portfolio(account: str) -> PortfolioKeeper:
-        return PortfolioKeeper(account, cash[account], known, store, alarms=how.alarms)
+        readers = ("forecaster", "indicator", *(("control",) if people else ()))
+        return PortfolioKeeper(account, cash[account], known, store, readers=readers, alarms=how.alarms)
 
     def executor(account: str) -> OrderExecutor:
         venue = ports.venues[account]
@@ -267,8 +275,9 @@ def build(
         return Agent(manners, tuple(known), store, config.market.speed)
 
     def control(_: str) -> Controller:
+        assert people
         speed = config.market.speed
-        return Controller(plans, known, ports.control, system.status, store, ports.records, ports.pictures, speed)
+        return Controller(plans, known, people, system.status, store, ports.records, ports.pictures, speed)
 
     def notifier(_: str) -> Notifier:
         talk = Talk(
@@ -289,7 +298,7 @@ def build(
         "root",
         (
             Child("journal", lambda _: Journal(store, how.commit_s), Journal),
-            Child("notifier", notifier, Notifier, shutdown_s=2.0),
+            *((Child("notifier", notifier, Notifier, shutdown_s=2.0),) if people else ()),
             Group(
                 "account",
                 (
@@ -313,15 +322,14 @@ def build(
                 strategy="rest_for_one",
                 intensity=10,
             ),
-            Child("agent", agent, Agent),
-            Child("control", control, Controller),
+            *((Child("agent", agent, Agent), Child("control", control, Controller)) if people else ()),
             *((Child("chat", chat, Listener, shutdown_s=0.05),) if how.chat else ()),
         ),
         intensity=10,
     )
     system = System(
         tree,
-        [*WIRES, *CHAT_WIRES] if how.chat else WIRES,
+        [*WIRES, *(PEOPLE_WIRES if people else DESERTED), *(CHAT_WIRES if how.chat else ())],
         first_id=store.session << 40,
         start_ns=start_ns,
         hooks=hooks or Hooks(tap=store.append, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS),

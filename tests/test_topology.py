@@ -26,16 +26,18 @@ from kokex.messages import (
     OrderUpdate,
     Portfolio,
     Readings,
+    Standing,
 )
 from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.venue import PaperVenue
-from kokex.simulation.backtest import Nobody
-from kokex.topology import CHAT_WIRES, JOURNALED, WIRES, Ports, build
-from tests.actors.desk import memory
+from kokex.topology import CHAT_WIRES, JOURNALED, PEOPLE_WIRES, Ports, build
+from kokex.topology import WIRES as TRADING_WIRES
+from tests.actors.desk import Deaf, memory
 
+WIRES = [*TRADING_WIRES, *PEOPLE_WIRES]
 ACCOUNTS = (Account(name="main", cash=Decimal(1000)), Account(name="shadow", cash=Decimal(1000)))
-MARKET_DATA = {"Candles", "Quote", "Book", "Mark", "Alarm", "Readings", "Sample"}
+MARKET_DATA = {"Candles", "Quote", "Book", "Mark", "Alarm", "Readings", "Sample", "Standing"}
 # What a model was asked stands in its LlmCall, words in an Answer or a Remark; of a preview nothing comes.
 OWN_RECORD = {"Prompt", "Allowance", "Notice", "Preview", "Spoken"}
 
@@ -55,7 +57,7 @@ def system() -> System:
         store=memory(),
         venues={account.name: PaperVenue(exchange, account.name, 0) for account in ACCOUNTS},
         chance=Random,
-        control=Nobody(),
+        control=Deaf(),
     )
     return build(config, config.resolved_plans(), ACCOUNTS, instruments, ports, base_ns=config.market.span_ns)
 
@@ -75,8 +77,8 @@ def readers(source: str, message: type) -> set[str]:
 def test_it_reads_like_the_picture() -> None:
     down = [
         ("feed", Candles, "indicator"), ("indicator", Edge, "scheduler"), ("indicator", Readings, "scheduler"),
-        ("scheduler", Cycle, "forecaster"), ("forecaster", Briefing, "brain"), ("brain", Decision, "risk"),
-        ("risk", Approved, "executor"),
+        ("scheduler", Cycle, "indicator"), ("indicator", Standing, "forecaster"), ("forecaster", Briefing, "brain"),
+        ("brain", Decision, "risk"), ("risk", Approved, "executor"),
     ]  # fmt: skip
     assert [(source, message) for source, message, target in down if target not in readers(source, message)] == []
     assert readers("executor", Fill) == {"portfolio", "brain", "notifier"}
@@ -95,7 +97,7 @@ def test_only_what_flows_back_goes_up_and_it_never_blocks() -> None:
         and wire.policy.kind != "ask"
         and ranks.index(wire.source) > ranks.index(wire.target)
     ]
-    assert {wire.message for wire in upwards} <= {Fill, OrderUpdate, Portfolio, Link, Alarm}
+    assert {wire.message for wire in upwards} <= {Cycle, Fill, OrderUpdate, Portfolio, Link, Alarm}
     assert {wire.policy.kind for wire in upwards} <= {"fail", "conflate"}
 
 

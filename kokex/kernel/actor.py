@@ -65,7 +65,7 @@ class Actor:
         return self._system.cause
 
     def because(self, message: int) -> None:
-        """What follows in this handler is caused by that message: work taken up again at a start has an older cause."""
+        """What follows in this handler is caused by that message: of work taken up again at a start, or handed on."""
         self._system.cause = message
 
     @property

@@ -27,7 +27,18 @@ from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, New
 from kokex.messages.memory import Episode, Lesson, Situation
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
 from kokex.messages.people import Alert, Answer, Button, Command, Lifecycle, Notice, Remark, Span, Spoken, Words
-from kokex.messages.thought import Briefing, Cycle, Decision, Edge, Forecast, Preview, Readings, Sample, Trained
+from kokex.messages.thought import (
+    Briefing,
+    Cycle,
+    Decision,
+    Edge,
+    Forecast,
+    Preview,
+    Readings,
+    Sample,
+    Standing,
+    Trained,
+)
 from kokex.messages.values import (
     SETTLED,
     Act,
@@ -60,6 +71,7 @@ AnyMessage = (
     | NewsItem
     | Readings
     | Sample
+    | Standing
     | Edge
     | Cycle
     | Forecast
@@ -147,6 +159,7 @@ __all__ = [
     "Situation",
     "Span",
     "Spoken",
+    "Standing",
     "Tool",
     "ToolCall",
     "Trained",

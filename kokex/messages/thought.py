@@ -22,7 +22,6 @@ class Sample(Message, frozen=True, kw_only=True, gc=False):
 
     plan: str
     instruments: tuple[str, ...]
-    lookback: int  # candles wanted with it
 
 
 class Edge(Message, frozen=True, kw_only=True, gc=False):
@@ -54,6 +53,14 @@ class Cycle(Message, frozen=True, kw_only=True, gc=False):
     deadline_ns: int = 0  # an answer later than this is stale
     market: str = ""  # the trading calendar, for a daily session
     note: str = ""
+
+
+class Standing(Message, frozen=True, kw_only=True, gc=False):
+    """A cycle, and where its instruments stand."""
+
+    cycle: Cycle
+    readings: tuple[Readings, ...]  # of an instrument that is not warm: a price, but no values or signals
+    candles: dict[str, tuple[Candle, ...]]  # oldest first, of the plan's timeframe; for a plan that wants forecasts
 
 
 class Forecast(Message, frozen=True, kw_only=True, gc=False):

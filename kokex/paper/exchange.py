@@ -368,12 +368,11 @@ class Exchange:
         account.book(fill, listed)
         working.filled += size
         self._tell(account, fill)
-        if working.filled == order.size:
-            self._end(account, working, "filled")
+        if working.filled == order.size:  # the fill says so
+            self._unqueue(account, working)
+            account.settle(order.client_id, "filled", "")
         elif size == room:
             self._end(account, working, "cancelled", "nothing left to reduce")
-        else:
-            self._tell(account, _update(order, "partial", working.filled))
         return size
 
     def _end(self, account: Account, working: Working, state: OrderState, reason: str = "") -> None:

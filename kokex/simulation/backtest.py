@@ -74,13 +74,6 @@ class Outcome(NamedTuple):
     cpu_s: float
 
 
-class Nobody:
-    """The control port of a run without people."""
-
-    def answer(self, request: int, body: object) -> None:
-        """Nobody asked."""
-
-
 def signals_only(plan: Plan) -> Plan:
     """The plan with its strategies as the only thing that wakes it."""
     return replace(plan, mode=SIGNALS_ONLY, forecast=NO_FORECAST)
@@ -111,7 +104,6 @@ def assemble(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> tu
             store=store,
             venues={each.name: PaperVenue(exchange, each.name, latency_ns) for each in setup.accounts},
             chance=lambda seed: Random(seed ^ setup.seed),
-            control=Nobody(),
             llm=setup.recordings,
             wording=setup.wording,
         ),

@@ -20,6 +20,7 @@ from kokex.messages import (
     AnyMessage,
     Candle,
     Candles,
+    Cycle,
     Edge,
     Instrument,
     Message,
@@ -27,8 +28,9 @@ from kokex.messages import (
     Readings,
     Sample,
     Signal,
+    Standing,
 )
-from kokex.topology import WIRES
+from kokex.topology import PEOPLE_WIRES, WIRES
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -98,11 +100,12 @@ class Desk:
 
 def wires_among(actors: Mapping[str, Actor]) -> list[Wire]:
     """The wires of the topology between these actors; what leads out of them is recorded, what leads in is an inlet."""
-    wires = [wire for wire in WIRES if _hears(actors.get(wire.target), wire.message) and _writers(wire, actors)]
+    every = (*WIRES, *PEOPLE_WIRES)
+    wires = [wire for wire in every if _hears(actors.get(wire.target), wire.message) and _writers(wire, actors)]
     sent = {(name, message) for name, actor in actors.items() for message in actor.emits}
     carried = {(name, w.message) for w in wires if w.policy.kind != "ask" for name in _writers(w, actors)}
     wires += [record(name, message) for name, message in sorted(sent - carried, key=str)]
-    outside = {(w.target, w.message) for w in WIRES if w.source == OUTSIDE}
+    outside = {(w.target, w.message) for w in every if w.source == OUTSIDE}
     heard = {(w.target, w.message) for w in wires if w.target != TAP} - outside
     for name, actor in actors.items():
         for message in MESSAGES:
@@ -129,13 +132,24 @@ def _writers(wire: Wire, actors: Mapping[str, Actor]) -> list[str]:
 class Still(Actor):
     """An indicator that stands where it is told to."""
 
-    def __init__(self, answer: Any) -> None:
-        self.answer = answer
-        self.asked: list[Sample] = []
+    emits = (Standing,)
 
-    def on_sample(self, sample: Sample) -> Any:
-        self.asked.append(sample)
-        return self.answer
+    def __init__(self, readings: Sequence[Readings], candles: Mapping[str, Sequence[Candle]] | None = None) -> None:
+        self._readings = tuple(readings)
+        self._candles = {symbol: tuple(rows) for symbol, rows in (candles or {}).items()}
+
+    def on_cycle(self, cycle: Cycle) -> None:
+        self.emit(Standing(cycle=cycle, readings=self._readings, candles=self._candles))
+
+    def on_sample(self, _: Sample) -> tuple[Readings, ...]:
+        return self._readings
+
+
+class Deaf:
+    """The port of a control socket at which nobody waits for an answer."""
+
+    def answer(self, request: int, body: object) -> None:
+        """Nobody asked."""
 
 
 class Nobody(Actor):

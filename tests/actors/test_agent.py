@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from actors.agent import FRESH_S, MOST_REQUESTS, TALK_S, Agent, Manners
 from actors.control import Controller
-from actors.indicator import Sampled
 from actors.risk import RiskKeeper
 from kokex.adapters.sqlite import conversations
 from kokex.adapters.sqlite.direct import DirectStore
@@ -108,7 +107,7 @@ class Room:
         self.socket = Socket()
         self.model = Model()
         plans = (plan("one", instruments=(BTC, ETH, SPOT)),)
-        indicator = Still(Sampled((readings(values={"atr": 2.0}),), {}))
+        indicator = Still((readings(values={"atr": 2.0}),))
         risk = RiskKeeper(
             "main", Config().risk, {each.name: each for each in plans}, INSTRUMENTS, self.store, leverage=Decimal(1)
         )

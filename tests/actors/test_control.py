@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from actors.control import Controller
-from actors.indicator import Sampled
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import ActorStatus
-from kokex.messages import Approved, Command, Decision, Order, Portfolio, Position, Preview, Refused
+from kokex.messages import Approved, Command, Decision, Order, Portfolio, Position, Preview, Readings, Refused
 from tests.actors.desk import BTC, ETH, INSTRUMENTS, SPOT, START, Desk, Still, memory, plan, readings
 
 PLANS = (plan("one", instruments=(BTC, ETH)), plan("two", instruments=(BTC,)))
@@ -52,11 +51,15 @@ class Counter:
     """People at a desk: what they say, what they hear."""
 
     def __init__(
-        self, *, scheduler: Actor | None = None, sampled: Sampled | None = None, store: DirectStore | None = None
+        self,
+        *,
+        scheduler: Actor | None = None,
+        told: tuple[Readings, ...] | None = None,
+        store: DirectStore | None = None,
     ) -> None:
         self._answers = Answers()
         status = [ActorStatus("feed", "running", 0, 1, 0, 0, "", START)]
-        indicator = Still(Sampled((readings(values={"atr": 2.0}),), {}) if sampled is None else sampled)
+        indicator = Still((readings(values={"atr": 2.0}),) if told is None else told)
         control = Controller(PLANS, INSTRUMENTS, self._answers, lambda: status, store or memory())
         self.desk = Desk(
             {
@@ -228,7 +231,7 @@ def test_without_a_verdict_the_person_is_told_so() -> None:
 
 
 def test_without_a_price_there_is_nothing_to_size() -> None:
-    counter = Counter(sampled=Sampled((), {}))
+    counter = Counter(told=())
     assert "no price" in counter.say("buy", instrument=BTC)["error"]
 
 

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from actors.brain import Brain
 from actors.forecaster import Forecaster
-from actors.indicator import Sampled
 from actors.llm import Caller
 from actors.scheduler import Scheduler
 from actors.thinking import Settings, Thinking
@@ -18,7 +17,7 @@ from kokex.brain.wording import Wording, builtin
 from kokex.config import Brain as BrainTable
 from kokex.config import Config, Llm, Market, Mode
 from kokex.kernel.actor import Actor
-from kokex.messages import Alert, Allowance, Cycle, Decision, Portfolio, Sample
+from kokex.messages import Alert, Allowance, Cycle, Decision, Portfolio, Standing
 from tests.actors.desk import BTC, ETH, HOUR, INSTRUMENTS, MINUTE, SECOND, SPOT, START, Desk, memory, plan, readings
 from tests.actors.test_llm import Model, ok
 
@@ -28,11 +27,13 @@ DAY = 24 * HOUR
 class Moving(Actor):
     """An indicator whose prices are never the same twice."""
 
-    def on_sample(self, sample: Sample) -> Sampled:
+    emits = (Standing,)
+
+    def on_cycle(self, cycle: Cycle) -> None:
         close_ns, price = self.now - self.now % MINUTE, 100.0 + (self.now - START) // (10 * SECOND) / 10
         values = {"atr": 2.0, "rsi": 55.4}
-        told = [readings(of=each, close_ns=close_ns, price=price, values=values) for each in sample.instruments]
-        return Sampled(tuple(told), {})
+        told = [readings(of=each, close_ns=close_ns, price=price, values=values) for each in cycle.instruments]
+        self.emit(Standing(cycle=cycle, readings=tuple(told), candles={}))
 
 
 def desk_of(config: Llm, markets: dict[str, str], mode: Mode) -> tuple[Desk, Model]:

@@ -74,7 +74,7 @@ class Scene:
         store = memory()
         known = {BTC: instrument(BTC)}
         executor = OrderExecutor("main", self.venue, store, known, Executor(**settings), remote=True)
-        self.desk = Desk({"executor": executor, "indicator": Still(None)}, store=store)
+        self.desk = Desk({"executor": executor, "indicator": Still(())}, store=store)
         self.decision = 0
 
     def approve(self, **order: Any) -> Order:

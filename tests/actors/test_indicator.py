@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from actors.indicator import Indicator, Sampled
+from actors.indicator import Indicator
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.config import Brain, Edges, Forecast, Plan
 from kokex.kernel.actor import Actor
 from kokex.market.candles import Resampler
-from kokex.messages import Alarm, Candle, Candles, Edge, Lifecycle, Mark, Readings, Sample
+from kokex.messages import Alarm, Candle, Candles, Cycle, Edge, Lifecycle, Mark, Readings, Sample, Standing
 from kokex.ports import CandleRow
+from strategies.sma_cross import SmaCross
 from tests.actors.desk import BTC, EDGES, ETH, MINUTE, SPOT, START, Desk, candle, candles, memory, plan, series
 
 
@@ -25,15 +26,21 @@ def desk_of(
     *plans: Plan, edges: Edges | None = None, store: DirectStore | None = None, history: int = 0, base_ns: int = MINUTE
 ) -> Desk:
     indicator = Indicator(plans or (plan(),), base_ns, edges, store, history)
-    return Desk({"forecaster": Asker(), "scheduler": Actor(), "indicator": indicator})
+    return Desk({"control": Asker(), "scheduler": Actor(), "indicator": indicator})
 
 
 def feed(desk: Desk, rows: list[Candle], span_ns: int = MINUTE) -> None:
     desk.tell("indicator", *(candles(row, span_ns=span_ns) for row in rows))
 
 
-def sample(desk: Desk, *instruments: str, lookback: int = 0, of: str = "main") -> Sampled:
-    return desk.ask("forecaster", "indicator", Sample(plan=of, instruments=instruments, lookback=lookback))
+def sample(desk: Desk, *instruments: str, of: str = "main") -> tuple[Readings, ...]:
+    return desk.ask("control", "indicator", Sample(plan=of, instruments=instruments))
+
+
+def standing(desk: Desk, *instruments: str) -> Standing:
+    desk.tell("indicator", Cycle(plan="main", why="long", instruments=instruments))
+    (told,) = desk.take(Standing)
+    return told
 
 
 def wander(count: int, *, of: str = BTC, seed: int = 1, span_ns: int = MINUTE) -> list[Candle]:
@@ -93,7 +100,7 @@ def test_several_plans_look_at_one_instrument_each_in_its_own_way() -> None:
 def test_an_instrument_of_the_market_that_no_plan_trades_is_let_pass() -> None:
     desk = desk_of()
     desk.tell("indicator", candles(candle(START, 1.0, of=SPOT), candle(START, 10.0)))
-    assert sample(desk, BTC).readings[0].price == 10.0
+    assert sample(desk, BTC)[0].price == 10.0
 
 
 @pytest.mark.parametrize("times", [5, 15])
@@ -107,7 +114,7 @@ def test_a_longer_timeframe_says_the_same_as_larger_candles(times: int) -> None:
     said = words(small.take(Edge))
     assert said == words(large.take(Edge))
     assert len(said) > 20
-    assert sample(small, BTC).readings[0].values == sample(large, BTC).readings[0].values
+    assert sample(small, BTC)[0].values == sample(large, BTC)[0].values
 
 
 # ---- thresholds --------------------------------------------------------------------------------
@@ -123,7 +130,7 @@ def test_noise_around_a_threshold_fires_once() -> None:
     for index in range(40):
         climb = [*climb, climb[-1] + (0.12 if index < 10 or index % 2 else -0.04)]
         feed(desk, series(climb)[-1:])
-        crossings += sample(desk, BTC).readings[0].values["rsi"] >= 70
+        crossings += sample(desk, BTC)[0].values["rsi"] >= 70
     assert crossings > 5
     assert [edge.kind for edge in desk.take(Edge) if edge.source == "rsi_high"] == ["up"]
 
@@ -170,7 +177,8 @@ def test_warm_up_from_the_store_is_the_same_as_live(span: int) -> None:
     assert len(stored.take(Readings)) == len(live.take(Readings)) == 1
     assert stored.take(Edge) == []  # what the past had to say is past
     live.take(Edge)
-    assert sample(stored, BTC, lookback=50) == sample(live, BTC, lookback=50)
+    assert sample(stored, BTC) == sample(live, BTC)
+    assert standing(stored, BTC).candles == standing(live, BTC).candles
     for desk in (stored, live):
         feed(desk, rows[cut:])
     said = words(stored.take(Edge))
@@ -231,24 +239,34 @@ def test_alarms_ring_on_the_markets_candles_whatever_a_plans_timeframe() -> None
 # ---- questions ---------------------------------------------------------------------------------
 
 
-def test_a_sample_tells_price_values_signals_and_the_candles_asked_for() -> None:
-    desk = desk_of(plan(forecast=Forecast(lookback=4)))
+def test_a_cycle_learns_price_values_signals_and_the_candles_that_its_plan_forecasts_from() -> None:
+    desk = desk_of(plan(forecast=Forecast(lookback=3)))
     feed(desk, series([10, 9, 8, 12, 13]))
-    answer = sample(desk, BTC, lookback=3)
+    answer = standing(desk, BTC)
     (told,) = answer.readings
     assert (told.price, told.close_ns, told.signals["sma_cross"].side) == (13, START + 5 * MINUTE, 1)
     assert [candle.close for candle in answer.candles[BTC]] == [8, 12, 13]
-    assert sample(desk, BTC).candles == {}
+
+
+def test_where_nobody_forecasts_no_candles_are_carried(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = plan(forecast=Forecast(kind="none"))
+    desk = desk_of(silent)
+    feed(desk, series([10, 9]))
+    assert standing(desk, BTC).candles == {}
+    monkeypatch.setattr(SmaCross, "forecast", True)  # a strategy may ask for one where its plan does not
+    desk = desk_of(silent)
+    feed(desk, series([10, 9]))
+    assert [candle.close for candle in standing(desk, BTC).candles[BTC]] == [10, 9]
 
 
 def test_an_instrument_that_is_not_warm_has_a_price_but_no_opinion() -> None:
     desk = desk_of(plan(instruments=(BTC, ETH), brain=Brain(strategies=("sma_cross", "trend"))), edges=EDGES)
     feed(desk, series([10, 9, 8, 12]))
-    (told,) = sample(desk, BTC, ETH).readings
+    (told,) = sample(desk, BTC, ETH)
     assert (told.price, told.signals, told.values) == (12, {}, {})
 
 
 def test_an_unknown_plan_or_instrument_has_no_readings() -> None:
     desk = desk_of()
-    assert sample(desk, ETH).readings == sample(desk, BTC, of="another").readings == ()
+    assert sample(desk, ETH) == sample(desk, BTC, of="another") == ()
     assert desk.take(Candles) == []

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from actors.forecaster import Forecaster
-from actors.indicator import Sampled
 from kokex.adapters.host.prompts import read_wording
 from kokex.adapters.sqlite import episodes, queries
 from kokex.adapters.sqlite.direct import DirectStore, open_direct
@@ -115,13 +114,13 @@ def prompt_at(past: Past, at_ns: int) -> str:
     here = readings(UP, close_ns=at_ns, values={"rsi": 60.0})
     SqliteMemory(past.path, free).gather()
     forecaster = Forecaster((LLM,), random.Random, past.store, memory=Inline(SqliteMemory(past.path, free)))
-    desk = Desk({"forecaster": forecaster, "indicator": Still(Sampled((here,), {}))}, start_ns=at_ns)
+    desk = Desk({"forecaster": forecaster, "indicator": Still((here,))}, start_ns=at_ns)
     worth = Decimal(1000)
     desk.tell(
         "forecaster",
         Portfolio(account="main", cash=worth, equity=worth, positions=(), day_start_equity=worth, peak_equity=worth),
-        Cycle(plan="main", why="long", instruments=(BTC,), deadline_ns=at_ns + MINUTE),
     )
+    desk.tell("indicator", Cycle(plan="main", why="long", instruments=(BTC,), deadline_ns=at_ns + MINUTE))
     (briefing,) = desk.take(Briefing)
     (composed,), _ = compose(briefing, briefing.readings, INSTRUMENTS, read_wording(""), Terms(12, MINUTE, 6000))
     return composed.turns[0].text
@@ -250,15 +249,14 @@ def test_a_memory_that_fails_costs_lessons_only_and_says_so_once(past: Past) -> 
             return ""
 
     forecaster = Forecaster((LLM,), random.Random, past.store, memory=Broken())
-    desk = Desk({"forecaster": forecaster, "indicator": Still(Sampled((readings(UP),), {}))})
+    desk = Desk({"forecaster": forecaster, "indicator": Still((readings(UP),))})
     worth = Decimal(1000)
     cycle = Cycle(plan="main", why="long", instruments=(BTC,))
     desk.tell(
         "forecaster",
         Portfolio(account="main", cash=worth, equity=worth, positions=(), day_start_equity=worth, peak_equity=worth),
-        cycle,
-        cycle,
     )
+    desk.tell("indicator", cycle, cycle)
     assert [each.lessons for each in desk.take(Briefing)] == [(), ()]
     (alert,) = desk.take(Alert)
     assert alert.text == "the memory does not answer: the disk is gone: no lessons"
@@ -269,7 +267,7 @@ def test_without_a_model_too_decisions_are_taken_in_as_their_horizons_end(past: 
     past.decide(START)
     past.until(START + 2 * HOUR)
     forecaster = Forecaster((plan(),), random.Random, past.store, memory=Inline(SqliteMemory(past.path, free)))
-    desk = Desk({"forecaster": forecaster, "indicator": Still(Sampled((), {}))}, start_ns=START + 2 * HOUR)
+    desk = Desk({"forecaster": forecaster, "indicator": Still(())}, start_ns=START + 2 * HOUR)
     assert past.episodes() == []
     desk.wait(11)
     (episode,) = past.episodes()

@@ -31,6 +31,7 @@ from kokex.ports.chat import ChatConflict, Delivery, Greeting, Heard, MenuEntry,
 from kokex.simulation.replay import RECORDED
 from kokex.simulation.virtual_time import TrioTime, run_trio
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
+from tests.actors.desk import Deaf
 
 SECOND = 1_000_000_000
 START_NS = 1_700_000_000 * SECOND
@@ -227,7 +228,7 @@ class Scene:
         self.system = daemon(
             self.config,
             Ports(
-                store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random, control=Nobody(),
+                store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random, control=Deaf(),
                 source=self._market, console=_unheard, chat=chat, records=inline, pictures=inline, news=Wire(),
                 memory=Blank(), llm=self._llm, wording=Wording(builtin()) if self._llm else None,
             ),
@@ -272,13 +273,6 @@ class Blank:
 
     async def keep_up(self) -> str:
         return ""
-
-
-class Nobody:
-    """No socket."""
-
-    def answer(self, request: int, body: object) -> None:
-        """Nobody asked."""
 
 
 def _unheard(at: int, level: str, kind: str, text: str) -> None:

@@ -18,8 +18,8 @@ from kokex.paper.matching import Rules
 from kokex.paper.simulated import SimulatedMarket
 from kokex.paper.venue import PaperVenue
 from kokex.ports import CandleRow
-from kokex.simulation.backtest import Nobody
 from kokex.topology import JOURNALED, Ports, Variant, build
+from tests.actors.desk import Deaf
 
 ROOT = Path(__file__).parents[2]
 BEGIN_NS = 1_700_000_000_000_000_000
@@ -56,7 +56,7 @@ def test_every_kind_of_event_comes_within_a_minute_of_the_first_price(seed: int)
         config, config.resolved_plans(), accounts, instruments,
         Ports(
             store=store, venues={each.name: PaperVenue(exchange, each.name, 0) for each in accounts}, chance=Random,
-            control=Nobody(), source=market, console=console,
+            control=Deaf(), source=market, console=console,
         ),
         base_ns=span_ns, variant=Variant(commit_s=0, history=HISTORY), start_ns=BEGIN_NS,
         hooks=Hooks(tap=Narrator(console, "kokex", "", "USDT").hear, journaled=JOURNALED),

@@ -83,9 +83,10 @@ class Desk:
 
     @property
     def ends(self) -> dict[str, tuple[str, str]]:
-        """client id: last state, reason."""
-        updates = [message for _, message in self.said if isinstance(message, OrderUpdate)]
-        return {update.client_id: (update.state, update.reason) for update in updates}
+        """client id: state, reason; of orders of which something was said."""
+        told = dict.fromkeys(each.client_id for _, each in self.said if isinstance(each, Fill | OrderUpdate))
+        found = [self.exchange.lookup("main", client_id) for client_id in told]
+        return {report.client_id: (report.state, report.reason) for report in found if report}
 
     def size(self, on: Instrument = SWAP) -> Decimal:
         held = {position.instrument: position.size for position in self.exchange.state("main").positions}

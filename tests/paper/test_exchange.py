@@ -138,7 +138,7 @@ def test_longs_pay_shorts_when_the_rate_is_positive() -> None:
 
 def test_what_is_said_goes_to_the_executor_of_the_account_with_plan_and_decision() -> None:
     desk = Desk()
-    desk.place(order(plan="scalp", decision=7))
+    desk.place(order("a", plan="scalp", decision=7), order("b", kind="ioc", price="90", plan="scalp", decision=7))
     desk.play([FLAT])
     told = [(actor, message) for actor, message in desk.said if actor != "feed"]
     assert {actor for actor, _ in told} == {"executor[main]"}
@@ -165,8 +165,8 @@ def test_a_step_is_saved_once_and_before_anybody_hears_of_it() -> None:
     desk.exchange._post = lambda actor, message: events.append(type(message).__name__)
     desk.place(order("a"), order("b"))
     desk.play([FLAT])
-    saved, told = "saved main", ["Fill", "OrderUpdate"]
-    assert events == [saved, saved, saved, *told, *told]
+    saved = "saved main"
+    assert events == [saved, saved, saved, "Fill", "Fill"]
 
 
 def test_an_idle_exchange_is_not_busy() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kokex.messages import Book, Fill, Message, Order, OrderUpdate
+from kokex.messages import Book, Fill, Message, Order
 from kokex.paper.exchange import Exchange
 from kokex.paper.margin import MarginAccount, MarginFunds, Rates, Terms
 from kokex.paper.matching import Rules
@@ -215,6 +215,7 @@ def test_what_is_filled_counts_in_the_new_size() -> None:
         floor.exchange.amend("main", "a", Decimal(filled), Decimal(95))
     floor.exchange.amend("main", "a", Decimal(filled + 1), Decimal(95))
     floor.show(SWAP.symbol, Decimal("94.0"))
-    ends = [message.state for message in floor.said if isinstance(message, OrderUpdate)]
-    assert ends[-1] == "filled"
+    report = floor.exchange.lookup("main", "a")
+    assert report
+    assert report.state == "filled"
     assert sum(fill.size for fill in floor.fills) == filled + 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kokex.market.instruments import exact, notional, size_of
 from kokex.market.positions import equity
-from kokex.messages import SETTLED, Candle, Fill, Funding, Order, OrderUpdate
+from kokex.messages import SETTLED, Candle, Fill, Funding, Order
 from kokex.paper.matching import Rules
 from kokex.paper.replay import Columns, ReplayMarket
 from kokex.paper.tape import FundingDue
@@ -131,7 +131,7 @@ def test_orders_and_books_keep_their_promises(world: World) -> None:
             assert fill.price <= order.price if fill.side == "buy" else fill.price >= order.price, "past the limit"
         if order.kind == "post_only":
             assert fill.liquidity == "maker"
-    ends = {update.client_id: update for _, update in desk.said if isinstance(update, OrderUpdate)}
+    ends = {sent: report for sent in played.sent if (report := desk.exchange.lookup("main", sent))}
     for client_id, update in ends.items():
         assert update.filled == filled[client_id]
         order, _ = played.sent[client_id]

@@ -21,10 +21,10 @@ from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.simulated import SimulatedMarket
 from kokex.paper.venue import PaperVenue
-from kokex.simulation.backtest import Nobody
 from kokex.simulation.replay import RECORDED, Replayed, replay
 from kokex.simulation.virtual_time import TrioTime, run_trio
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
+from tests.actors.desk import Deaf
 from tests.chat.scene import Blank
 
 START_NS = 1_700_000_000_000_000_000
@@ -65,7 +65,7 @@ class Desk:
                 CONFIG,
                 Ports(
                     store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random,
-                    control=Nobody(), source=self.market, console=_unheard, memory=Blank(),
+                    control=Deaf(), source=self.market, console=_unheard, memory=Blank(),
                 ),
                 start_ns=self.now_ns,
                 hooks=Hooks(

@@ -21,9 +21,10 @@ from kokex.paper.exchange import Exchange as PaperExchange
 from kokex.paper.matching import Rules
 from kokex.paper.pushed import PushedMarket
 from kokex.paper.venue import PaperVenue
-from kokex.simulation.backtest import Nobody, signals_only
+from kokex.simulation.backtest import signals_only
 from kokex.simulation.virtual_time import TrioTime, seeded
 from kokex.topology import JOURNALED, Ports, Variant, build
+from tests.actors.desk import Deaf
 from tests.adapters.okx.exchange_in_memory import SPAN_NS, START_NS, Exchange, candle, trading
 
 
@@ -113,7 +114,7 @@ def graph(clock: TrioTime, exchange: Exchange) -> tuple[System, DirectStore]:
     )
     system = build(
         config, [plan], [Account(name="main", cash=Decimal(100_000))], instruments,
-        Ports(store=store, venues={"main": PaperVenue(paper, "main", 0)}, chance=Random, control=Nobody()),
+        Ports(store=store, venues={"main": PaperVenue(paper, "main", 0)}, chance=Random, control=Deaf()),
         base_ns=SPAN_NS, variant=Variant(commit_s=0, keep_candles=False), start_ns=START_NS,
         hooks=Hooks(tap=store.append, journaled=JOURNALED),
     )  # fmt: skip
