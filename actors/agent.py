@@ -65,6 +65,7 @@ class Proposal(Struct, frozen=True, kw_only=True):
     until_ns: int
     order: dict[str, Any] | None = None  # as risk would size it now
     stop: str | None = None
+    asked: int = 0  # id of the Remark in which the person asked for it
 
 
 class Used(Struct, frozen=True):
@@ -88,6 +89,7 @@ class Talk:
         self.stream = command.args.get("talk", "")
         self.text = command.args.get("text", "").strip()
         self.turns: list[Turn] = []
+        self.asked = 0  # id of the question's Remark
         self.requests = 0
         self.results: list[Turn | None] = []  # of the calls under way, in their order
         self.used: list[Used] = []
@@ -167,7 +169,7 @@ class Agent(Actor):
             self._begin(talk, *told_again(remarks, self._manners.config.prompt_tokens))
 
     def _begin(self, talk: Talk, before: Sequence[Turn], notes: Sequence[str]) -> None:
-        self._remark(talk, Turn(role="user", text=talk.text))
+        talk.asked = self._remark(talk, Turn(role="user", text=talk.text))
         talk.turns = [*before, Turn(role="user", text=with_notes(notes, talk.text))]
         self._ask(talk)
 
@@ -288,7 +290,7 @@ class Agent(Actor):
         proposal = Proposal(
             number=number, conversation=talk.conversation, by=talk.by, verb=verb, order=order, stop=body.get("stop"),
             args={key: value for key, value in args.items() if key != "act"},
-            until_ns=self.now + round(FRESH_S * 1e9 * self._speed),
+            until_ns=self.now + round(FRESH_S * 1e9 * self._speed), asked=talk.asked,
         )  # fmt: skip
         self._proposals[number] = proposal
         talk.proposals.append(proposal)
@@ -314,6 +316,7 @@ class Agent(Actor):
         proposal = self._taken(command)
         if proposal is None:
             return {"error": "this proposal is answered or too old; nothing was done"}
+        self.because(proposal.asked)  # so that the order is explained back to what was asked for
         number = self.emit(Command(verb=proposal.verb, args=proposal.args, by=proposal.by))
         self._awaited[number] = partial(self._done, proposal, command.id)
         self.later(CONFIRM_S * self._speed, self._overdue, number, proposal.verb)
@@ -336,8 +339,8 @@ class Agent(Actor):
         turn = Turn(role="user", text=text)
         self.emit(Remark(conversation=proposal.conversation, by=proposal.by, turn=turn, note=True))
 
-    def _remark(self, talk: Talk, turn: Turn, *, call: int = 0) -> None:
-        self.emit(Remark(conversation=talk.conversation, by=talk.by, turn=turn, call=call))
+    def _remark(self, talk: Talk, turn: Turn, *, call: int = 0) -> int:
+        return self.emit(Remark(conversation=talk.conversation, by=talk.by, turn=turn, call=call))
 
 
 def _line(proposal: Proposal) -> str:

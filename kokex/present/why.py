@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from textwrap import shorten
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -23,10 +24,13 @@ from kokex.messages import (
     Portfolio,
     Readings,
     Refused,
+    Remark,
 )
 from kokex.present.tables import terms
+from kokex.present.text import plain
 from kokex.present.words import age, clock, listed, pct, price, reading
 
+LONGEST_QUOTE = 120
 _SIDES = {-1: "down", 0: "flat", 1: "up"}
 _TRADED = {"buy": "bought", "sell": "sold"}
 _ACTS = {
@@ -95,11 +99,18 @@ def steps(
                 told.append(Step("edge", message.at, message.id, _edge(message)))
             case Command():
                 told.append(Step("command", message.at, message.id, _command(message)))
+            case Remark():
+                told.append(Step("question", message.at, message.id, _remark(message)))
             case Portfolio():
                 told.append(Step("portfolio", message.at, message.id, f"equity {message.equity:,.2f}"))
             case _:
                 pass
     return told + list(_candles(chain, briefing, decision, looked_at))
+
+
+def _remark(remark: Remark) -> str:
+    words = shorten(plain(remark.turn.text), LONGEST_QUOTE)
+    return f"{remark.by} asked for it in conversation {remark.conversation}: {words}"
 
 
 # ---- money ----------------------------------------------------------------------------------

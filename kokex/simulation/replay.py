@@ -254,6 +254,10 @@ def _words_of_now(purpose: Purpose, wording: Wording | None) -> tuple[str, str]:
     return wording.version if wording else "none", SHAPE_VERSION
 
 
+def _named(words: str, form: str) -> str:
+    return f"{words}, form {form}" if form else words
+
+
 def refuse_other_words(session: int, calls: Iterable[LlmCall], wording: Wording | None) -> None:
     """What was asked in other words, or in another form, cannot be recomputed. Raises ReplayError."""
     for call in calls:
@@ -262,8 +266,8 @@ def refuse_other_words(session: int, calls: Iterable[LlmCall], wording: Wording 
         now = _words_of_now(call.purpose, wording)
         if (call.wording, call.shape) != now:
             raise ReplayError(
-                f"session {session} asked a model in the words of prompts {call.wording}, form {call.shape}; this "
-                f"program has prompts {now[0]}, form {now[1]}: replay it with those texts ([llm] prompts) and version"
+                f"session {session} asked a model in the words of prompts {_named(call.wording, call.shape)}; this "
+                f"program has prompts {_named(*now)}: replay it with those texts ([llm] prompts) and version"
             )
 
 

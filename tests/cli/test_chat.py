@@ -93,6 +93,10 @@ def _on_record(place: Path, how: dict[str, str], server: Models) -> None:
     assert (again.code, "Nobody is there to say yes: nothing was done" in again.err) == (0, True)
     told = server.seen[-2]["messages"][-1]["content"]
     assert "[the person confirmed: buy instrument=BTC-USDT-SWAP size=0.5; approved and sent]" in told
+    bought = kokex(place, "trades", "--json", settings=how).json()["trades"][0]["client_id"]
+    why = kokex(place, "explain", bought, settings=how).out
+    assert "local said: buy instrument=BTC-USDT-SWAP size=0.5" in why
+    assert "local asked for it in conversation 1: buy" in why
     answer = kokex(place, "chat", "hello", "--json", settings=how).json()
     assert (answer["conversation"], answer["text"][:12], answer["tools"]) == (2, "Good morning", [])
     listed = kokex(place, "chat", "--search", "place_order max_order_pct", "--json", settings=how)

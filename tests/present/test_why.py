@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from kokex.messages import Approved, Briefing, Candle, Command, Cycle, Decision, Message, Order, Readings
+from kokex.messages import Approved, Briefing, Candle, Command, Cycle, Decision, Message, Order, Readings, Remark, Turn
 from kokex.present.why import steps
 
 CANDLE = Candle("BTC-USDT-SWAP", 60_000_000_000, 60_000.0, 60_020.0, 59_990.0, 60_010.0, 12.5)
@@ -61,3 +61,10 @@ def test_a_persons_order_begins_with_what_the_person_said() -> None:
     assert [step.step for step in told] == ["verdict", "decision", "command"]
     assert told[-1].what == "local said: buy instrument=BTC-USDT-SWAP size=50"
     assert told[1].what.startswith("a person wanted to go long in BTC-USDT-SWAP")
+
+
+def test_an_order_that_the_agent_prepared_begins_with_the_question() -> None:
+    asked = Remark(id=1, conversation=3, by="telegram 7", turn=Turn(role="user", text="buy\x1b[2J\nsome"))
+    said = Command(id=2, cause=1, verb="buy", args={"size": "50"}, by="telegram 7")
+    told = steps([asked, said, decision("person"), approved()], {})
+    assert told[-1].what == "telegram 7 asked for it in conversation 3: buy[2J some"
