@@ -14,6 +14,7 @@ import msgspec
 
 from actors.forecaster import newest_portfolios
 from actors.portfolio import without_history
+from actors.reloading import keep
 from kokex import __version__
 from kokex.brain.rules import is_stale
 from kokex.config import Plan
@@ -22,6 +23,7 @@ from kokex.kernel.cell import ActorStatus, Failure
 from kokex.market.names import canonical
 from kokex.messages import (
     Act,
+    Alert,
     Answer,
     Approved,
     Command,
@@ -31,9 +33,10 @@ from kokex.messages import (
     Preview,
     Readings,
     Refused,
+    Reloaded,
     Sample,
 )
-from kokex.ports import Control, Store
+from kokex.ports import Control, Reread, Settings, Store
 from kokex.ports.chat import Pictures, Records
 
 ZERO = Decimal(0)
@@ -69,7 +72,7 @@ class CommandError(Exception):
 
 
 class Controller(Actor):
-    emits = (Decision, Answer)
+    emits = (Decision, Answer, Reloaded, Alert)
     asks = (Command, Sample, Preview)
     state = dict[str, Portfolio]
 
@@ -82,9 +85,11 @@ class Controller(Actor):
         store: Store,
         records: Records | None = None,
         pictures: Pictures | None = None,
+        settings: Settings | None = None,
         speed: float = 1.0,
     ) -> None:
         """`speed`: of trading time; a model does not think faster for it."""
+        self._settings = settings
         self._plans = {plan.name: plan for plan in plans}
         self._accounts = tuple(dict.fromkeys(plan.account for plan in plans))
         self._instruments = instruments
@@ -146,6 +151,8 @@ class Controller(Actor):
             self._answer_status(command)
         elif verb == "version":
             self._answer(command, {"version": __version__})
+        elif verb == "reload":
+            self._reload(command)
         elif verb == "health":
             self._look_up(command, self._records and self._records.ask, partial(self._healthy, command))
         elif verb in ON_RECORD:
@@ -216,6 +223,26 @@ class Controller(Actor):
         if account not in self._accounts:
             raise CommandError(f"there is no account {account!r}; there are: {', '.join(self._accounts)}")
         return account
+
+    # ---- the configuration
+
+    def _reload(self, command: Command) -> None:
+        if self._settings is None:
+            raise CommandError("there is no file to read the configuration from here")
+        then = partial(self._reread, command)
+        self.call(self._settings.read, returns=Reread, then=then, timeout_s=RECORD_S)
+
+    def _reread(self, command: Command, said: Reread | Failure) -> None:
+        if isinstance(said, Failure):
+            self._answer(command, {"error": f"nothing has changed: {said.text or said.kind}"})
+            return
+        if said.changed:
+            keep(self._store, said.settings)
+            for account in self._accounts:
+                self.emit(Reloaded(account=account, settings=said.settings))
+            what = ", ".join(f"{each.key} is {each.after} (was {each.before})" for each in said.changed)
+            self.emit(Alert(severity="info", kind="settings", text=f"read anew by {command.by}: {what}"))
+        self._answer(command, {"changed": said.changed, "restart": said.restart})
 
     # ---- what moves money
 

@@ -16,8 +16,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from actors.outbox import HELD, Outbox
+from actors.reloading import as_live, kept
 from actors.telling import Telling
 from kokex.config import Telegram
 from kokex.kernel.actor import DEFERRED, Actor
@@ -33,6 +35,7 @@ from kokex.messages import (
     OrderUpdate,
     Portfolio,
     Refused,
+    Reloaded,
 )
 from kokex.ports import Console, Saved, Store
 from kokex.ports.chat import Chat, Letter, Records
@@ -59,6 +62,7 @@ class Loaded(Struct, frozen=True):
     kept: Kept = Kept()
     lanes: tuple[list[Letter], ...] = ()
     portfolios: tuple[Portfolio, ...] = ()
+    settings: dict[str, Any] | None = None  # of a Reloaded of this session
 
 
 class Talk(Struct, frozen=True, kw_only=True):
@@ -104,6 +108,7 @@ class Notifier(Actor):
             kept=msgspec.msgpack.decode(body, type=Kept) if body else Kept(),
             lanes=tuple([await store.letters(lane, 0, HELD) for lane in range(LANES)]),
             portfolios=tuple(book for book in books if book),
+            settings=await kept(store),
         )
 
     def start(self, state: Loaded) -> None:
@@ -114,9 +119,15 @@ class Notifier(Actor):
         self._zone = ZoneInfo(talk.settings.time_zone)
         self._outbox = Outbox(self, store, chat, talk.settings.chat, talk.speed, state.lanes)
         self._telling = Telling(self, talk.instruments, state.portfolios)
+        if state.settings:
+            self.on_reloaded(Reloaded(account="", settings=state.settings))
         self._digest_day = state.kept.digest_day
         self._outbox.pump()
         self._next_digest()
+
+    def on_reloaded(self, reloaded: Reloaded) -> None:
+        if self._talk:
+            self._talk = replace(self._talk, settings=as_live(reloaded.settings).telegram)
 
     # ---- the console
 

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from actors.reloading import as_live, kept
 from kokex.config import Plan, Risk
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
@@ -35,6 +36,7 @@ from kokex.messages import (
     Portfolio,
     Preview,
     Refused,
+    Reloaded,
     Side,
 )
 from kokex.ports import Saved, Store
@@ -58,6 +60,7 @@ class Loaded(Struct, frozen=True):
     breaker: Breaker
     interrupted: tuple[Decision, ...]  # on record without a verdict
     working: tuple[Order, ...]
+    settings: dict[str, Any] | None = None  # of a Reloaded of this session
 
 
 class Working(Struct):
@@ -130,10 +133,13 @@ class RiskKeeper(Actor):
         open_ones = await self._store.open_verdicts(self._account)
         interrupted = tuple(each for each in open_ones if isinstance(each, Decision))
         approved = tuple(each.order for each in open_ones if isinstance(each, Approved) and each.order)
-        return Loaded(at_ns, breaker, interrupted, (*await self._store.unsettled(self._account), *approved))
+        working = (*await self._store.unsettled(self._account), *approved)
+        return Loaded(at_ns, breaker, interrupted, working, await kept(self._store))
 
     def start(self, state: Loaded) -> None:
         self._breaker = state.breaker
+        if state.settings:
+            self.on_reloaded(Reloaded(account=self._account, settings=state.settings))
         for order in state.working:
             self._working[order.client_id] = Working(order, order.price or order.trigger or ZERO)
         for decision in state.interrupted:
@@ -146,6 +152,11 @@ class RiskKeeper(Actor):
             self._say("warning", "tripped", f"the circuit breaker is still tripped: {state.breaker.reason}")
 
     # ---- what it knows
+
+    def on_reloaded(self, reloaded: Reloaded) -> None:
+        live = as_live(reloaded.settings)
+        self._limits = live.risk
+        self._plans = {name: replace(plan, risk=live.plans[name]) for name, plan in self._plans.items()}
 
     def on_portfolio(self, portfolio: Portfolio) -> None:
         self._portfolio = portfolio

@@ -24,7 +24,8 @@ from actors.notifier import Notifier, Talk
 from actors.portfolio import PortfolioKeeper
 from actors.risk import RiskKeeper
 from actors.scheduler import Scheduler
-from actors.thinking import Settings, Thinking
+from actors.thinking import Settings as ThinkingSettings
+from actors.thinking import Thinking
 from actors.trainer import Trainer
 from kokex.brain.wording import Wording
 from kokex.config import Account, Config, Plan
@@ -60,13 +61,14 @@ from kokex.messages import (
     Prompt,
     Readings,
     Refused,
+    Reloaded,
     Remark,
     Sample,
     Spoken,
     Standing,
     Trained,
 )
-from kokex.ports import Chance, Console, Control, Llm, Memory, News, Store, Venue
+from kokex.ports import Chance, Console, Control, Llm, Memory, News, Settings, Store, Venue
 from kokex.ports import Forecaster as Model
 from kokex.ports import Training as ModelTraining
 from kokex.ports.chat import Chat, Pictures, Records
@@ -128,6 +130,8 @@ PEOPLE_WIRES = [
     wire("agent", Command, "control", fail(256)),
     wire("control", Answer, "agent", fail(256)),
     record("control", Answer),
+    wire("control", Reloaded, "risk", fail(64), by="account"),
+    wire("control", Reloaded, "notifier", fail(64)),
     record("agent", Remark),
     wire(ANYONE, Alert, "notifier", drop_oldest(4096)),
     wire("executor", Fill, "notifier", drop_oldest(256)),
@@ -154,7 +158,7 @@ CHAT_WIRES = [
 JOURNALED: frozenset[type[Message]] = frozenset(
     {
         Edge, Cycle, Forecast, Trained, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio,
-        Alert, Command, Answer, Lifecycle, Link, LlmCall, NewsItem, Remark,
+        Alert, Command, Answer, Reloaded, Lifecycle, Link, LlmCall, NewsItem, Remark,
     }
 )  # fmt: skip
 # And of what comes from outside: the rest is put on record by the actor it went to.
@@ -179,6 +183,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     training: ModelTraining | None = None  # None: no model is trained
     source: Source | None = None
     news: News | None = None  # feeds; None: nobody reads them
+    settings: Settings | None = None  # the configuration's file, to be read again
     save_market: Callable[[], None] | None = None
 
 
@@ -259,7 +264,7 @@ def build(
             for plan in plans
         }
         round_trip_bp = {name: 2 * (float(fee) * 10_000 + config.paper.slippage_bp) for name, fee in fees.items()}
-        settings = Settings(config.llm, ports.wording, round_trip_bp, how.recorded)
+        settings = ThinkingSettings(config.llm, ports.wording, round_trip_bp, how.recorded)
         return Brain(plans, known, store, Thinking(settings, known))
 
     def forecaster(_: str) -> Forecaster:
@@ -277,7 +282,9 @@ def build(
     def control(_: str) -> Controller:
         assert people
         speed = config.market.speed
-        return Controller(plans, known, people, system.status, store, ports.records, ports.pictures, speed)
+        return Controller(
+            plans, known, people, system.status, store, ports.records, ports.pictures, ports.settings, speed
+        )  # fmt: skip
 
     def notifier(_: str) -> Notifier:
         talk = Talk(

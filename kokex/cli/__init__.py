@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "close":       ("trading",   said("close")),
     "cancel":      ("trading",   said("cancel")),
     "reset":       ("trading",   said("reset")),
+    "reload":      ("reload",    said("reload")),
     "chat":        ("chat",      "Ask the running daemon in your own words."),
     "news":        ("news",      said("news")),
     "explain":     ("explain",   said("why")),

@@ -43,7 +43,7 @@ from kokex.kernel.tasks import Tasks
 from kokex.market.watch import LONG
 from kokex.messages import Instrument, Message
 from kokex.paper.durable import DurablePaperVenue
-from kokex.ports import StoreError, Venue
+from kokex.ports import Settings, StoreError, Venue
 from kokex.present.words import age, clock
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 from strategies.spec import BadParameter, UnknownStrategy
@@ -86,9 +86,10 @@ class Job(NamedTuple):
     wording: Wording | None  # of the prompts to them
     ahead_ns: int = 0  # the exchange's clock of the system's, at the start
     fit: tuple["Fit", ...] = ()  # accounts at an exchange
+    settings: Settings | None = None  # the configuration's file
 
 
-def start(config: Config, for_s: float | None, out: TextIO) -> None:
+def start(config: Config, for_s: float | None, out: TextIO, settings: Settings | None = None) -> None:
     """Runs until a signal, the end of `for_s` or of the files. Raises DaemonError, StoreError, Mistake."""
     config = _in_step(config)
     plans = config.resolved_plans()
@@ -105,8 +106,9 @@ def start(config: Config, for_s: float | None, out: TextIO) -> None:
 
         config, fit = examined(config, instruments)
     job = Job(
-        config, plans, instruments, read_tape(config), history, for_s, providers(config), wording(config), ahead_ns, fit
-    )
+        config, plans, instruments, read_tape(config), history, for_s, providers(config), wording(config), ahead_ns,
+        fit, settings,
+    )  # fmt: skip
     failure = anyio.run(_live, job, out, backend="asyncio")
     if failure:
         raise failure
@@ -260,6 +262,7 @@ async def _trade(job: Job, store: LiveStore, people: People, console: LineConsol
                 memory=await around.enter_async_context(memory(config)),
                 source=source,
                 save_market=save,
+                settings=job.settings,
                 training=TrainingProcess(config) if config.training.enabled else None,
             ),
             history=job.history,

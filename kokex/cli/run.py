@@ -24,10 +24,11 @@ def run(config_file: Path | None, db: Path | None, for_s: float | None) -> None:
       KOKEX__MARKET__SPEED=60 kokex run --db /tmp/try.db --for 60s
     """
     from kokex.cli.daemon import DaemonError, start
+    from kokex.cli.reload import ConfigFile
     from kokex.ports import StoreError
 
     config = configured(config_file, db)
     try:
-        start(config, for_s, sys.stdout)
+        start(config, for_s, sys.stdout, ConfigFile(config_file, db, config))
     except (DaemonError, StoreError) as error:
         raise click.ClickException(str(error)) from None

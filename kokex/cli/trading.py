@@ -108,7 +108,7 @@ def cancel(order: str, yes: bool, config_file: Path | None, db: Path | None, as_
         record = reader.ask(queries.order(order))
     if record is None:
         raise click.ClickException(f"there is no order {order!r}; see `kokex orders`")
-    _confirm(f"cancel {described(record.order)}, account {record.order.account}?", yes)
+    confirm(f"cancel {described(record.order)}, account {record.order.account}?", yes)
     answer = command(config, "cancel", {"order": order, "account": record.order.account})
     if as_json:
         emit_json(answer)
@@ -130,7 +130,7 @@ def reset(account: str | None, yes: bool, config_file: Path | None, db: Path | N
       kokex reset --account main
     """
     config = configured(config_file, db)
-    _confirm(f"reset the circuit breaker of {f'account {account}' if account else 'the first account'}?", yes)
+    confirm(f"reset the circuit breaker of {f'account {account}' if account else 'the first account'}?", yes)
     answer = command(config, "reset", {"account": account})
     if as_json:
         emit_json(answer)
@@ -152,7 +152,7 @@ def _trade(
     at = f"at {limit} or better" if limit else "at the market"
     first = {"buy": ", closing what is short first", "sell": ", closing what is long first"}.get(verb, "")
     where = f", account {account}" if account else ""
-    _confirm(f"{verb} {how_much} {instrument} {at}{first}{where}?", yes)
+    confirm(f"{verb} {how_much} {instrument} {at}{first}{where}?", yes)
     args = {"instrument": instrument, "size": size, "limit": limit, "plan": plan, "account": account}
     try:
         answer = command(config, verb, args)
@@ -199,7 +199,8 @@ def described(order: Order) -> str:
     return f"{order.side} {price(order.size)} {order.instrument} {terms(order)}, order {order.client_id}"
 
 
-def _confirm(question: str, yes: bool) -> None:
+def confirm(question: str, yes: bool) -> None:
+    """Asks, unless it was answered. Raises Mistake without a terminal, ClickException for a no."""
     if yes:
         return
     if not sys.stdin.isatty():

@@ -26,7 +26,19 @@ from kokex.messages.llm import (
 from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, NewsItem, Quote
 from kokex.messages.memory import Episode, Lesson, Situation
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
-from kokex.messages.people import Alert, Answer, Button, Command, Lifecycle, Notice, Remark, Span, Spoken, Words
+from kokex.messages.people import (
+    Alert,
+    Answer,
+    Button,
+    Command,
+    Lifecycle,
+    Notice,
+    Reloaded,
+    Remark,
+    Span,
+    Spoken,
+    Words,
+)
 from kokex.messages.thought import (
     Briefing,
     Cycle,
@@ -91,6 +103,7 @@ AnyMessage = (
     | Command
     | Answer
     | Notice
+    | Reloaded
     | Remark
     | Spoken
     | Lifecycle
@@ -147,6 +160,7 @@ __all__ = [
     "Quote",
     "Readings",
     "Refused",
+    "Reloaded",
     "Remark",
     "Reply",
     "Sample",

@@ -51,6 +51,13 @@ class Spoken(Message, frozen=True, kw_only=True, gc=False):
     text: str
 
 
+class Reloaded(Message, frozen=True, kw_only=True, gc=False):
+    """What of the configuration may change while it runs, as it is from now on (kokex/config/live.py)."""
+
+    account: str  # who is told; it is the same for all
+    settings: dict[str, Any]
+
+
 class Span(Struct, frozen=True, array_like=True, gc=False):
     """A part of a text that is shown otherwise. In UTF-16 units, as Telegram counts."""
 

@@ -6,7 +6,7 @@ used inline (backtest, replay) must finish without waiting: its `latency_ns` is 
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -389,6 +389,30 @@ class Control(Protocol):
     """The local control socket: posts Commands to the actor `control`, carries answers back."""
 
     def answer(self, request: int, body: object) -> None: ...
+
+
+class Change(Struct, frozen=True):
+    """A key of the configuration that has another value now."""
+
+    key: str
+    before: str
+    after: str
+
+
+class Reread(Struct, frozen=True):
+    """The configuration's file against what is in force."""
+
+    changed: tuple[Change, ...]  # in force from now on
+    restart: tuple[str, ...]  # keys that differ and wait for a restart
+    settings: dict[str, Any]  # of a Reloaded
+
+
+class Settings(Protocol):
+    """The file with the configuration."""
+
+    async def read(self) -> Reread:
+        """Raises when there is a mistake in it, and says which."""
+        ...
 
 
 class Console(Protocol):

@@ -98,6 +98,18 @@ def _cycled(args: Mapping[str, str], body: Body, about: About) -> Words:
     return Words(f"a cycle of {', '.join(body['cycles'])}")
 
 
+def reloaded(body: Body) -> str:
+    """What reading the configuration again came to, a line for each key."""
+    rows = [f"{each['key']}: {each['after']} from now on, {each['before']} before" for each in body["changed"]]
+    if body["restart"]:
+        rows.append(f"a restart is needed for {', '.join(body['restart'])}")
+    return "\n".join(rows) or "nothing differs from what is in force"
+
+
+def _reloaded(args: Mapping[str, str], body: Body, about: About) -> Words:
+    return Words(reloaded(body))
+
+
 def _version(args: Mapping[str, str], body: Body, about: About) -> Words:
     return Words(f"KOKEX {body.get('version', __version__)}")
 
@@ -111,6 +123,7 @@ SENTENCES: Mapping[str, Callable[[Mapping[str, str], Body, About], Words]] = {
     "closeall": _closed_all,
     "cancel": _cancelled,
     "reset": _reset,
+    "reload": _reloaded,
     "cycle": _cycled,
     "version": _version,
 }

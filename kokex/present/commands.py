@@ -144,6 +144,7 @@ COMMANDS: tuple[Spec, ...] = (
         sensitive=True,
     ),
     Spec(name="reset", help="Reset a tripped circuit breaker", arguments=(ACCOUNT,), role="owner", sensitive=True),
+    Spec(name="reload", help="Read config.toml again", role="owner", sensitive=True),
     Spec(name="logs", help="What went wrong lately", arguments=(LAST,), aliases=("log",), again=True),
     Spec(name="health", help="Actors, mailboxes, database", aliases=("h",), again=True),
     Spec(name="version", help="Which kokex this is", aliases=("v",)),

@@ -76,6 +76,8 @@ def act(name: str, args: Mapping[str, str], other: str = "") -> str:
             return f"Reset the circuit breaker{where}?"
         case "resume":
             return f"Resume{where}? Cycles run and entries are possible again."
+        case "reload":
+            return "Read config.toml again? Limits and alerts change at once."
         case "mode":
             return f"Set mode {args['mode']}{where}?"
         case _:

@@ -24,7 +24,7 @@ from kokex.config import Config
 from kokex.kernel.cell import Call, Failure
 from kokex.kernel.system import Hooks, System
 from kokex.messages import AnyMessage, LlmCall, Message, Purpose
-from kokex.ports import Forecaster, Input, Llm, Memory, News, Store, Training, Venue
+from kokex.ports import Forecaster, Input, Llm, Memory, News, Settings, Store, Training, Venue
 from kokex.ports.chat import Chat, Pictures, Records
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 
@@ -291,6 +291,7 @@ def _system(session: queries.Session, store: DirectStore, end: int) -> System:
             news=cast(News, Absent()),
             memory=cast(Memory, Absent()),
             control=Absent(),
+            settings=cast(Settings, Absent()),
             training=cast(Training, Absent()) if config.training.enabled else None,
             chat=cast(Chat, Absent()),
             records=cast(Records, Absent()),

@@ -19,6 +19,7 @@ from kokex.adapters.telegram.totp import OneTimeCodes
 from kokex.brain.wording import Wording, builtin
 from kokex.cli.records import DatabaseRecords
 from kokex.config import Alerts, Config, Market, News, Telegram
+from kokex.config.live import live, merge
 from kokex.kernel.system import Hooks, System
 from kokex.kernel.tasks import Tasks
 from kokex.messages import Message, Moment, Prompt, Reply, Sent, Situation, Spoken
@@ -26,7 +27,7 @@ from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.simulated import SimulatedMarket
 from kokex.paper.venue import PaperVenue
-from kokex.ports import FeedPage, FeedQuestion, Headline, Recollection
+from kokex.ports import Change, FeedPage, FeedQuestion, Headline, Recollection, Reread
 from kokex.ports.chat import ChatConflict, Delivery, Greeting, Heard, MenuEntry, Outgoing
 from kokex.simulation.replay import RECORDED
 from kokex.simulation.virtual_time import TrioTime, run_trio
@@ -62,6 +63,21 @@ class Wire:
             for title, ago_s in HEADLINES
         )
         return FeedPage(headlines=told, etag="1")
+
+
+class Edited:
+    """`kokex.ports.Settings`: somebody has tightened a limit, and wants to see more."""
+
+    def __init__(self, running: Config) -> None:
+        self._running = running
+
+    async def read(self) -> Reread:
+        was = self._running
+        edited = replace(was, risk=replace(was.risk, max_order_pct=20.0), log=replace(was.log, level="debug"))
+        merged = merge(was, edited)
+        self._running = merged.config
+        changed = tuple(Change(each.key, str(each.before), str(each.after)) for each in merged.changed)
+        return Reread(changed, merged.restart, msgspec.to_builtins(live(merged.config)))
 
 
 @dataclass
@@ -230,7 +246,8 @@ class Scene:
             Ports(
                 store=store, venues={"main": PaperVenue(self.exchange, "main", 0)}, chance=Random, control=Deaf(),
                 source=self._market, console=_unheard, chat=chat, records=inline, pictures=inline, news=Wire(),
-                memory=Blank(), llm=self._llm, wording=Wording(builtin()) if self._llm else None,
+                settings=Edited(self.config), memory=Blank(),
+                llm=self._llm, wording=Wording(builtin()) if self._llm else None,
             ),
             start_ns=self.now_ns,
             hooks=Hooks(

@@ -3,17 +3,25 @@
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
+from kokex.adapters.host.chance import Random
+from kokex.adapters.okx.hosts import Hosts
+from kokex.adapters.okx.private import PrivateRest
+from kokex.adapters.okx.rest import Rest
+from kokex.adapters.okx.sign import Credentials
 from kokex.adapters.sqlite import conversations, queries
 from kokex.adapters.sqlite.reader import Reader
 from kokex.messages import Answer, Command, Message
+from tests.adapters.okx.exchange.servers import exchange
 from tests.cli.daemons import environment, kokex
 from tests.cli.test_chat import CALM as MODEL
 from tests.cli.test_chat import Assistant
+from tests.cli.test_okx_daemon import KEYS
 from tests.loopback.models import models
 from tests.loopback.telegram import BotApi, Shown
 
@@ -249,3 +257,46 @@ def test_the_token_is_nowhere_on_disk_or_screen(tmp_path: Path) -> None:
     play(tmp_path, scene)
     token = BotApi().token.encode()
     assert not [file for file in tmp_path.rglob("*") if file.is_file() and token in file.read_bytes()]
+
+
+def test_what_an_owner_buys_is_bought_at_the_exchange(tmp_path: Path) -> None:
+    """Chat, daemon and OKX's protocol over real sockets: asked back, sent, filled, protected, and on record."""
+
+    async def scene(server: BotApi, url: str) -> None:
+        with exchange("--no-limits") as okx:
+            at_okx = {
+                "KOKEX__MARKET__SOURCE": "okx",
+                "KOKEX__MARKET__INSTRUMENTS": "BTC-USDT-SWAP",
+                "KOKEX__FORECAST__KIND": "none",
+                "KOKEX__VENUE__KIND": "okx",
+                "KOKEX__VENUE__ENVIRONMENT": "demo",
+                "KOKEX__VENUE__BASE_URL": okx.rest,
+                **KEYS,
+            }
+            async with trading(tmp_path, url, server, **at_okx):
+                before = len(server.sent)
+                for _ in range(20):  # until the private stream stands and there is a price
+                    question = await told(server, "/buy btc 0.5", "Buy 0.5 BTC-USDT-SWAP at the market?")
+                    server.taps(OWNER, question.id, question.data[0])
+                    await server.edited(question.id)
+                    if "approved: buy 0.5 BTC-USDT-SWAP market" in question.text:
+                        break
+                    assert "⚠️" in question.text
+                    await asyncio.sleep(0.5)
+                await server.wait_for("Bought 0.5 BTC-USDT-SWAP", after=before)
+                held = await told(server, "/positions", "BTC-USDT-SWAP")
+                assert "long · size 0.5" in held.text
+                key = Credentials("k", "s", "p")
+                async with Rest(
+                    Hosts(rest=okx.rest, sockets="", demo=True), now=time.time_ns, chance=Random(1), credentials=key
+                ) as rest:
+                    (there,) = await PrivateRest(rest).positions()
+                assert (there.inst_id, there.pos) == ("BTC-USDT-SWAP", "0.5")
+                await told(server, "/orders", "reduce only")
+
+    play(tmp_path, scene)
+    with Reader(tmp_path / "data/kokex.db") as reader:
+        (bought,) = [each for each in reader.ask(queries.orders()) if each.order.trigger is None]
+        fees = reader.ask(queries.fees())
+    assert (bought.order.side, bought.state, bought.filled) == ("buy", "filled", Decimal("0.5"))
+    assert fees == {"main": {"swap": Decimal("0.0005")}}, "what a taker pays there is on record"
