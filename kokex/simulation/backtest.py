@@ -104,6 +104,7 @@ def assemble(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> tu
             store=store,
             venues={each.name: PaperVenue(exchange, each.name, latency_ns) for each in setup.accounts},
             chance=lambda seed: Random(seed ^ setup.seed),
+            control=setup.recordings,  # nobody else commands
             llm=setup.recordings,
             wording=setup.wording,
         ),

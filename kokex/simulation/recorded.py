@@ -114,7 +114,7 @@ def _recording(dated: Dated) -> Recording:
 
 @final
 class Recordings:
-    """`kokex.ports.Llm` in a backtest: answers from the record alone, at once and for nothing."""
+    """`kokex.ports.Llm` in a backtest, at once and for nothing; and who commands the cycles that ask."""
 
     def __init__(self, made: Sequence[Recording], instruments: Iterable[str], start_ns: int, end_ns: int) -> None:
         """Of `made` those on one of these instruments and within this time."""
@@ -145,6 +145,9 @@ class Recordings:
         if each.first:
             instruments = ",".join(symbol for symbol in each.symbols if symbol in self._known)
             self._system.post("control", Command(verb="cycle", args={"plan": plan, "instruments": instruments}, by=BY))
+
+    def answer(self, request: int, body: object) -> None:
+        """`kokex.ports.Control`: what came of it shows in what is asked."""
 
     # ---- what is asked
 
