@@ -97,6 +97,19 @@ def test_constant_prices_and_no_volume_are_a_past_like_any_other(forecaster: For
     assert np.allclose(made.candles[..., 4:], 0, atol=1e-3)
 
 
+def test_a_gap_in_the_past_is_stepped_over_but_its_times_are_seen(forecaster: Forecaster) -> None:
+    whole = past()
+    day = 24 * 60 * MINUTE  # between two candles; what stands in the stamps changes, the candles do not
+    gap = whole._replace(
+        open_ns=[at + day * (place >= 20) for place, at in enumerate(whole.open_ns)],
+        future_ns=[at + day for at in whole.future_ns],
+    )
+    one, other = (forecaster.forecast([each], 20)[0] for each in (whole, gap))
+    assert other.lookback == 40
+    assert np.isfinite(other.candles).all()
+    assert not np.array_equal(one.s1, other.s1)
+
+
 def test_an_amount_nobody_told_is_the_volume_at_the_mean_price() -> None:
     columns = {"open": [1.0], "high": [4.0], "low": [1.0], "close": [2.0]}
     assert with_amount(columns).tolist() == [[1, 4, 1, 2, 0, 0]]

@@ -3,8 +3,10 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 import pytest
@@ -70,9 +72,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "predictor"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
-    made = Worker(idle_s=60)
+    made = Worker()
     yield made
     made.end()
 
@@ -94,8 +96,7 @@ def memory_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
-def test_it_answers_alike_goes_on_after_a_kill_and_keeps_torch_out_of_this_process(model: Path, worker: Worker) -> None:
-    assert worker.pid is None
+def test_it_answers_alike_and_keeps_torch_out_of_this_process(model: Path, worker: Worker) -> None:
     first = worker.ask(question(model))
     assert [len(each.quantiles) for each in first] == [6, 6]
     assert all(isinstance(each, Distribution) and each.range_low < each.range_high for each in first)
@@ -106,11 +107,6 @@ def test_it_answers_alike_goes_on_after_a_kill_and_keeps_torch_out_of_this_proce
     before = memory_mb(os.getpid())
     assert worker.ask(question(model)) == first
     assert worker.pid == pid
-    os.kill(pid, signal.SIGKILL)
-    with pytest.raises(WorkerFailed, match="killed by signal 9"):
-        worker.ask(question(model))
-    assert worker.ask(question(model)) == first
-    assert worker.pid != pid
     assert memory_mb(os.getpid()) < before + 8
 
 
@@ -135,6 +131,7 @@ def test_what_it_cannot_do_it_says_and_goes_on(model: Path, worker: Worker) -> N
 
 def test_it_ends_when_idle_and_the_next_question_starts_another(model: Path) -> None:
     worker = Worker(idle_s=0.2)
+    assert worker.pid is None
     try:
         first = worker.ask(question(model))
         pid = worker.pid
@@ -155,21 +152,39 @@ def test_more_memory_than_it_may_take_is_a_failure_and_no_more(model: Path) -> N
         worker.end()
 
 
-def test_the_loop_goes_on_while_it_forecasts_and_whoever_gives_up_ends_it(model: Path) -> None:
-    async def run() -> tuple[float, int]:
+class Beat(NamedTuple):
+    """Of a loop that has nothing to do but wake up every 10 ms. Seconds."""
+
+    late: float
+    busy: float  # what the loop's thread worked meanwhile, which no neighbour on this machine adds to
+
+
+def test_the_loop_goes_on_while_it_forecasts_and_after_a_kill_or_whoever_gives_up_it_forecasts_again(
+    model: Path,
+) -> None:
+    async def run() -> tuple[list[Beat], float]:
         worker = Worker()
         port = KronosModel(worker)
         candles = tuple(Candle("BTC-USDT", n * MINUTE, 100.0, 101.0, 99.0, 100.0 + n % 3, 1.0) for n in range(200))
         asked = ForecastQuestion(
             model=str(model), tokenizer="", horizon=24, samples=1000, span_ns=MINUTE, seeds=(1,), series=(candles,)
         )
-        lags: list[float] = []
+        few = ForecastQuestion(**{f: getattr(asked, f) for f in FIELDS if f != "samples"}, samples=4, model=str(model))
+        beats: list[Beat] = []
+        took, heard = 0.0, 0
         try:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_measure, lags)
-                with anyio.move_on_after(180) as scope:
+                tasks.start_soon(_measure, beats)
+                began = anyio.current_time()
+                with anyio.fail_after(180):
                     await port.forecast(asked)
-                assert not scope.cancelled_caught
+                took, heard = anyio.current_time() - began, len(beats)
+                assert await port.forecast(few)
+                async with anyio.create_task_group() as killing:
+                    killing.start_soon(_kill, worker)
+                    with pytest.raises(ForecastFailed, match="killed by signal 9"):
+                        await port.forecast(asked)
+                assert await port.forecast(few)
                 with anyio.move_on_after(0.05) as scope:
                     await port.forecast(asked)
                 assert scope.cancelled_caught
@@ -179,22 +194,30 @@ def test_the_loop_goes_on_while_it_forecasts_and_whoever_gives_up_ends_it(model:
                 tasks.cancel_scope.cancel()
         finally:
             worker.end()
-        lags.sort()
-        return lags[len(lags) // 2], len(lags)
+        return beats[:heard], took
 
-    lag, beats = anyio.run(run)
-    assert beats > 20
-    assert lag < 0.02
+    beats, took = anyio.run(run)
+    late = sorted(each.late for each in beats)
+    assert len(beats) > 20
+    assert late[len(late) // 2] < 0.02
+    assert late[-1] < took / 2  # never was the loop waiting for the forecast
+    assert max(each.busy for each in beats) < 0.02
+
+
+async def _kill(worker: Worker) -> None:
+    await anyio.sleep(0.05)  # it is at work: a thousand paths take longer
+    assert worker.pid
+    os.kill(worker.pid, signal.SIGKILL)
 
 
 FIELDS = ("tokenizer", "horizon", "samples", "span_ns", "seeds", "series")
 
 
-async def _measure(lags: list[float]) -> None:
+async def _measure(beats: list[Beat]) -> None:
     while True:
-        before = anyio.current_time()
+        before, worked = anyio.current_time(), time.thread_time()
         await anyio.sleep(0.01)
-        lags.append(anyio.current_time() - before - 0.01)
+        beats.append(Beat(anyio.current_time() - before - 0.01, time.thread_time() - worked))
 
 
 def test_the_client_imports_no_torch() -> None:
