@@ -158,6 +158,8 @@ class Printer:
 def _ask(config: Config, question: str, number: int | None) -> int:
     """Asks, shows, and asks back what was prepared; the number of the conversation."""
     printer = Printer()
+    if sys.stdout.isatty():
+        click.echo("…\r", nl=False)  # until the first word stands in its place
     try:
         answer = talk(config, _args(question, number), printer)
     finally:
