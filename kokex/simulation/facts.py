@@ -8,20 +8,25 @@ from copy import copy
 from decimal import Decimal
 from typing import Any, final
 
+import msgspec
+
 from kokex.market.money import EXACT
 from kokex.market.positions import change
 from kokex.messages import (
     SETTLED,
     Alert,
     Approved,
+    Briefing,
     Decision,
     Fill,
     Funding,
+    LlmCall,
     Message,
     Order,
     OrderUpdate,
     Portfolio,
     Refused,
+    Reply,
 )
 
 ZERO = Decimal(0)
@@ -30,13 +35,15 @@ ZERO = Decimal(0)
 @final
 class Facts:
     __slots__ = (
-        "decisions", "fees", "fills", "fundings", "intents", "open", "parents", "portfolios", "received", "sizes",
-        "tripped", "verdicts",
+        "answers", "briefings", "decisions", "fees", "fills", "fundings", "intents", "open", "parents", "portfolios",
+        "received", "sizes", "tripped", "verdicts",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.parents: set[int] = set()  # all messages: what may have led to another
         self.decisions: dict[int, Decision] = {}
+        self.briefings: dict[str, Briefing] = {}  # by plan, the last
+        self.answers: dict[int, str] = {}  # what models said, by call
         self.verdicts: dict[int, Approved | Refused] = {}  # by decision
         self.intents: dict[str, Order] = {}  # by client id
         self.open: dict[str, Order] = {}  # approved or intended, and not ended
@@ -71,6 +78,11 @@ class Facts:
                 self.open[row.order.client_id] = row.order
         elif isinstance(row, Fill):
             self._fill(row)
+        elif isinstance(row, Briefing):
+            self.briefings[row.plan] = row
+        elif isinstance(row, LlmCall):
+            if row.state == "ok":
+                self.answers[row.call] = msgspec.json.decode(row.answer, type=Reply).text
         elif isinstance(row, Funding):
             self.fundings.add((row.account, row.funding_id))
             self.received[row.account] = EXACT.add(self.received.get(row.account, ZERO), row.amount)

@@ -1,22 +1,24 @@
 """The laws: what must hold whatever goes wrong (docs/simulation.md).
 
-Each is one function that answers what is wrong, or nothing. 1, 2, 3, 5, 6 and the first halves of 7 and 9 are asked
-at every event and look at a constant number of things; 4, 7 and `guarded` once all is calm; 9 and 11 at an end.
+Each is one function that answers what is wrong, or nothing. 1, 2, 3, 5, 6, 8 and the first halves of 7 and 9 are asked
+at every event and look at a constant number of things; 4, 7, 10 and `guarded` once all is calm; 9 and 11 at an end.
 They judge by the venue's own books and by the rows of the journal, never by what an actor believes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
 
 from kokex.config import Llm
 from kokex.kernel.cell import ActorStatus
-from kokex.market.instruments import exact, notional
+from kokex.market.instruments import closable, exact, notional
 from kokex.market.money import EXACT
 from kokex.market.sizing import Limits, opposite, percent_of
 from kokex.messages import (
+    Alert,
     Approved,
+    Briefing,
     Cycle,
     Decision,
     Edge,
@@ -34,6 +36,7 @@ from kokex.simulation.facts import Facts
 
 ZERO = Decimal(0)
 SLACK = Decimal("1.01")  # a limit is kept at the prices risk knew; the law's may be a candle older or newer
+ENTRIES = frozenset({"open_long", "open_short"})
 SECOND = 1_000_000_000
 DAY_NS = 86_400 * SECOND
 GROWN_NS = 600_000_000_000  # how long a position may stay above its limit before something is done
@@ -213,6 +216,31 @@ def law_7_accepted(known: Facts, order: Order) -> Fault:
     return None
 
 
+def law_8(known: Facts, decision: Decision, closes: Iterable[float], garbage: Container[str]) -> Fault:
+    """Nothing is decided from stale data or a stale answer; garbage from a model means hold, and never flattens.
+
+    Asked as a decision is written. `closes` of the instrument, by the market's own record, are young enough to decide
+    on. People may close at any price, and risk cuts back at the last one known.
+    """
+    if decision.act == "hold":
+        return None
+    if decision.by == "llm" and known.answers.get(decision.call, "") in garbage:
+        return f"decision {decision.id}, {decision.act} {decision.instrument}, comes from an answer that was none"
+    if decision.by == "risk" or (decision.by == "person" and decision.act not in ENTRIES):
+        return None
+    if 0 < decision.deadline_ns < decision.at:
+        return f"decision {decision.id} was made {decision.at - decision.deadline_ns} ns after its deadline"
+    if decision.price not in closes:
+        return f"decision {decision.id} on {decision.instrument} was made at {decision.price}, which is no late close"
+    return None
+
+
+def law_8_approved(decision: Decision, verdict: Approved) -> Fault:
+    """The second half of law 8: no new risk is approved on a decision that is past its deadline."""
+    late = verdict.order is not None and not verdict.order.reduce_only and 0 < decision.deadline_ns < verdict.at
+    return f"decision {decision.id} was approved after its deadline" if late else None
+
+
 def law_9_sent(*, draining: bool, order: Order) -> Fault:
     """The first half of law 9: draining sends no new entry."""
     return f"{order.client_id} was sent while draining" if draining and not order.reduce_only else None
@@ -282,30 +310,41 @@ def law_7(known: Facts, venue: Account) -> Fault:
     return None
 
 
-def guarded(venue: Account) -> Fault:
-    """Every position that risk sized has a protective stop at the venue (DESIGN, the life of an order)."""
+def guarded(venue: Account, instruments: Mapping[str, Instrument]) -> Fault:
+    """Every position that risk sized has a protective stop at the venue, but for coins too few to sell."""
     for symbol, position in venue.positions.items():
-        if not position.size:
-            continue
+        needed = abs(closable(instruments[symbol], position.size))
         side = opposite("buy" if position.size > 0 else "sell")
         cover = ZERO
         for working in venue.working.values():
             order = working.order
             if order.instrument == symbol and order.kind in TRIGGERED and order.side == side:
                 cover += order.size - working.filled
-        if cover < abs(position.size):
+        if cover < needed:
             return f"{position.size} {symbol} of {venue.name} has stops for {cover} only"
     return None
 
 
-def law_10(actors: Iterable[ActorStatus], cycles: Mapping[str, int], since_ns: int) -> Fault:
-    """Faults over: every actor runs, mailboxes are empty, the next cycle has run. Feed and alerts: another day."""
+def law_10(actors: Iterable[ActorStatus], briefings: Mapping[str, Briefing | None], since_ns: int) -> Fault:
+    """Faults over: every actor runs, mailboxes are empty, each plan was briefed from candles that came since."""
     for each in actors:
         if each.state != "running" or each.waiting:
             return f"{each.name} is {each.state} with {each.waiting} messages waiting"
-    for plan, at in cycles.items():
-        if at < since_ns:
+    for plan, briefing in briefings.items():
+        if briefing is None or briefing.at < since_ns:
             return f"plan {plan} has had no cycle since the faults were over"
+        for reading in briefing.readings:
+            if reading.close_ns < since_ns:
+                return f"plan {plan} knows no candle of {reading.instrument} since the faults were over"
+    return None
+
+
+def law_10_told(alerts: Iterable[Alert], lines: Iterable[str]) -> Fault:
+    """The second half of law 10: alerts arrive. `lines` are what people read, `alerts` what was to be told by then."""
+    read = "\n".join(lines)
+    for alert in alerts:
+        if f"{alert.kind}: {alert.text}" not in read:
+            return f"nobody was told: {alert.kind}: {alert.text}"
     return None
 
 

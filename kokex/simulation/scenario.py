@@ -33,6 +33,7 @@ def draw(seed: int) -> Scenario:
         max_daily_loss_pct=chance.choice((0.5, 1.0, 3.0)),
         max_position_pct=chance.choice((40.0, 25.0)),
         risk_per_trade_pct=chance.choice((0.1, 0.5)),
+        stale_s=chance.choice((5.0, 60.0)),  # the feed takes longer to say that the market is silent
     )
     config = Config(
         market=Market(instruments=SYMBOLS, timeframe="1m"),

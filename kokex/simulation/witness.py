@@ -1,7 +1,7 @@
 """The witness: shows each event to the laws that are asked about it, and remembers what they judge by."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import final
 
@@ -11,8 +11,9 @@ from kokex.market.instruments import exact
 from kokex.market.sizing import percent_of
 from kokex.messages import (
     SETTLED,
+    Alert,
     Approved,
-    Cycle,
+    Decision,
     Instrument,
     Lifecycle,
     Message,
@@ -27,6 +28,7 @@ from kokex.simulation import laws
 from kokex.simulation.facts import Facts
 from kokex.simulation.faults import Crash
 from kokex.simulation.laws import Broken, Exposure, Fault
+from kokex.simulation.model import GARBAGE
 
 ZERO = Decimal(0)
 # How an actor may fail here without a bug of its own.
@@ -36,13 +38,22 @@ EXPECTED = (Crash.__name__, "load: StoreError", "load: Timeout")
 @final
 class Witness:
     def __init__(
-        self, exchange: Exchange, config: Config, plans: Iterable[Plan], instruments: Mapping[str, Instrument]
+        self,
+        exchange: Exchange,
+        config: Config,
+        plans: Iterable[Plan],
+        instruments: Mapping[str, Instrument],
+        closes: Callable[[str, int], Iterable[float]],
     ) -> None:
+        """`closes` of an instrument since a time, by the market's own record."""
+        self._closes = closes
+        self._alerts: list[Alert] = []  # since it listens for them
+        self._lines: list[str] = []  # that people read since
+        self._listening = False
         self.known = Facts()  # of all that was appended
         self.on_disk = Facts()
         self.orders = 0  # that the venue accepted
         self._asked: deque[int] = deque(maxlen=200)  # when requests arrived at the model
-        self.cycles: dict[str, int] = {}  # plan -> when it had its last
         self._exchange = exchange
         self._config = config
         self._plans = {plan.name: plan for plan in plans}
@@ -58,16 +69,23 @@ class Witness:
         """A message is appended to the journal."""
         known = self.known
         _hold("2", laws.law_2(known, message))
-        if isinstance(message, Approved | Refused):
+        if isinstance(message, Decision):
+            plan = self._plans[message.plan]
+            since_ns = message.at - plan.timeframe_ns - round(plan.risk.stale_s * 1e9)
+            _hold("8", laws.law_8(known, message, self._closes(message.instrument, since_ns), GARBAGE))
+        elif isinstance(message, Approved | Refused):
             _hold("7", laws.law_7_once(known, message))
             _hold("5", laws.law_5(known, message))
+            if isinstance(message, Approved):
+                _hold("8", laws.law_8_approved(known.decisions[message.decision], message))
             if isinstance(message, Approved) and message.order and not message.order.reduce_only:
                 self._exposure(message)
         elif isinstance(message, Portfolio):
             limit = percent_of(message.equity, self._config.risk.max_position_pct)
             _hold("3", laws.law_3_growth(known, self._grown, message, limit, self._instruments))
-        elif isinstance(message, Cycle):
-            self.cycles[message.plan] = message.at
+        elif isinstance(message, Alert):
+            if self._listening:
+                self._alerts.append(message)
         elif isinstance(message, Lifecycle) and message.event == "crashed" and not message.error.startswith(EXPECTED):
             raise Broken("crash", f"{message.actor}: {message.error}")
         known.learn(message)
@@ -130,14 +148,23 @@ class Witness:
     # ---- once calm, and at an end
 
     def calm(self, accounts: Iterable[Account]) -> None:
+        _hold("10", laws.law_10_told(self._alerts, self._lines))
         for account in accounts:
             _hold("4", laws.law_4(self.known, account, self._instruments))
             _hold("7", laws.law_7(self.known, account))
-            _hold("stops", laws.guarded(account))
+            _hold("stops", laws.guarded(account, self._instruments))
+
+    def listen(self) -> None:
+        """From now on each alert must reach people."""
+        self._listening = True
+
+    def read(self, line: str) -> None:
+        """People read a line."""
+        if self._listening:
+            self._lines.append(line)
 
     def alive(self, actors: Iterable[ActorStatus], since_ns: int) -> None:
-        cycles = {plan: self.cycles.get(plan, 0) for plan in self._plans}
-        _hold("10", laws.law_10(actors, cycles, since_ns))
+        _hold("10", laws.law_10(actors, {plan: self.known.briefings.get(plan) for plan in self._plans}, since_ns))
 
     def stopped(self, took_s: float, allowed_s: float) -> None:
         _hold("9", laws.law_9(took_s, allowed_s))

@@ -78,9 +78,8 @@ class World:
         self._over = False
         self.fills = 0
         self._market(Random(f"{seed}/market"))
-        self.witness = Witness(
-            self._exchange, scenario.config, scenario.plans, {each.symbol: each for each in scenario.instruments}
-        )
+        instruments = {each.symbol: each for each in scenario.instruments}
+        self.witness = Witness(self._exchange, scenario.config, scenario.plans, instruments, self._closes)
         self._model = SimulatedModel(self, Random(f"{seed}/model"), self._at_ns)
         self._disk = Disk(self.witness.written, lambda symbol, last: list(self._recent[symbol])[-last:])
         self._heal_ns = self.now() + round(days * 24 * HOUR_NS)
@@ -159,6 +158,13 @@ class World:
         for row in rows:
             self._recent[row.instrument].append(row)
 
+    def _closes(self, symbol: str, since_ns: int) -> Iterator[float]:
+        """Of the candles that closed since, whether or not the process has heard of them."""
+        for row in reversed(self._recent[symbol]):
+            if row.open_ns + MINUTE_NS < since_ns:
+                return
+            yield row.close
+
     def deliver(self, actor: str, message: Message) -> None:
         if self._system is not None:
             self._system.post(actor, message)
@@ -235,8 +241,8 @@ class World:
             scenario.accounts,
             scenario.instruments,
             Ports(
-                store=store, venues=dict(self._lines), chance=Random, control=self, source=self, llm=model,
-                wording=WORDING,
+                store=store, venues=dict(self._lines), chance=Random, control=self, console=self._print, source=self,
+                llm=model, wording=WORDING,
             ),
             base_ns=MINUTE_NS,
             variant=Variant(
@@ -318,8 +324,14 @@ class World:
     def answer(self, request: int, body: object) -> None:
         """The port of the control socket: nobody waits for answers."""
 
+    def _print(self, at: int, level: str, kind: str, text: str) -> None:
+        """What people see of the process."""
+        if kind == "alert":
+            self.witness.read(text)
+
     def _heal(self) -> None:
         self.faults.heal()
+        self.witness.listen()
         self._gap_until = 0
         for line in self._lines.values():
             line.restore()

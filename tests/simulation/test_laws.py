@@ -10,16 +10,20 @@ from kokex.market.instruments import parse_symbol
 from kokex.messages import (
     Alert,
     Approved,
+    Briefing,
     Candle,
     Cycle,
     Decision,
     Edge,
     Fill,
     Funding,
+    LlmCall,
+    Moment,
     Order,
     OrderUpdate,
     Portfolio,
     Position,
+    Readings,
     Refused,
 )
 from kokex.paper.account import Account
@@ -286,11 +290,50 @@ def test_a_stop_that_guards_nothing() -> None:
 
 
 def test_every_position_has_its_stop() -> None:
-    assert laws.guarded(venue(TEN, STOP)) is None
-    assert laws.guarded(venue(Decimal(0))) is None
-    assert laws.guarded(venue(TEN))
-    assert laws.guarded(venue(Decimal(11), STOP))
-    assert laws.guarded(venue(-TEN, STOP))
+    assert laws.guarded(venue(TEN, STOP), INSTRUMENTS) is None
+    assert laws.guarded(venue(Decimal(0)), INSTRUMENTS) is None
+    assert laws.guarded(venue(TEN), INSTRUMENTS)
+    assert laws.guarded(venue(Decimal(11), STOP), INSTRUMENTS)
+    assert laws.guarded(venue(-TEN, STOP), INSTRUMENTS)
+
+
+def test_coins_too_few_to_sell_need_none() -> None:
+    coins = {SOL: parse_symbol("SOL-USDT")}
+    assert laws.guarded(venue(Decimal("0.0009")), coins) is None
+    assert laws.guarded(venue(Decimal("0.001")), coins)
+
+
+# ---- 8
+
+
+def test_what_is_decided_is_decided_on_a_late_close_and_in_time() -> None:
+    made = replace(DECISION, at=100, deadline_ns=100)
+    assert laws.law_8(known(), made, [101.0, 100.0], {""}) is None
+    assert "no late close" in (laws.law_8(known(), made, [101.0], {""}) or "")
+    assert "after its deadline" in (laws.law_8(known(), replace(made, at=101), [100.0], {""}) or "")
+    assert laws.law_8(known(), replace(made, act="hold"), [], {""}) is None
+    assert laws.law_8(known(), replace(made, act="close"), [], {""})
+    assert laws.law_8(known(), replace(made, act="close", by="person"), [], {""}) is None
+    assert laws.law_8(known(), replace(made, by="person"), [], {""})
+
+
+def test_garbage_means_hold() -> None:
+    said = LlmCall(
+        call=3, state="ok", purpose="scheduled", provider="p", model="m", within_s=1.0, usd=Decimal(0),
+        begun=Moment(0, 0, ""), answer='{"type": "reply", "text": "{}", "stop": "end", "model": "m"}',
+    )  # fmt: skip
+    wanted = replace(DECISION, by="llm", call=3)
+    assert "an answer that was none" in (laws.law_8(known(said), wanted, [100.0], {"", "{}"}) or "")
+    assert laws.law_8(known(said), replace(wanted, act="hold"), [100.0], {"", "{}"}) is None
+    assert laws.law_8(known(said), wanted, [100.0], {""}) is None
+    assert laws.law_8(known(), wanted, [100.0], {""}), "nobody has answered"
+
+
+def test_no_new_risk_on_a_decision_past_its_deadline() -> None:
+    made = replace(DECISION, deadline_ns=100)
+    assert laws.law_8_approved(made, replace(APPROVED, at=100)) is None
+    assert laws.law_8_approved(made, replace(APPROVED, at=101))
+    assert laws.law_8_approved(made, replace(APPROVED, at=101, order=STOP)) is None
 
 
 # ---- 9, 10, 11
@@ -309,10 +352,23 @@ def test_an_end_takes_no_longer_than_allowed() -> None:
 
 def test_after_the_faults_everybody_lives() -> None:
     calm = ActorStatus("risk", "running", 0, 3, 0, 1, "", 0)
-    assert laws.law_10([calm], {"p": 8}, 7) is None
-    assert laws.law_10([replace(calm, waiting=1)], {"p": 8}, 7)
-    assert laws.law_10([replace(calm, state="backoff")], {"p": 8}, 7)
-    assert laws.law_10([calm], {"p": 6}, 7)
+    seen = Readings(plan="p", instrument=SOL, close_ns=7, price=100.0, values={}, signals={})
+    told = Briefing(
+        at=8, plan="p", account="main", cycle=2, instruments=(SOL,), readings=(seen,), forecasts=(), held={},
+        equity=TEN, deadline_ns=0,
+    )  # fmt: skip
+    assert laws.law_10([calm], {"p": told}, 7) is None
+    assert laws.law_10([replace(calm, waiting=1)], {"p": told}, 7)
+    assert laws.law_10([replace(calm, state="backoff")], {"p": told}, 7)
+    assert "no cycle" in (laws.law_10([calm], {"p": replace(told, at=6)}, 7) or "")
+    assert "no cycle" in (laws.law_10([calm], {"p": None}, 7) or "")
+    assert "no candle" in (laws.law_10([calm], {"p": replace(told, readings=(replace(seen, close_ns=6),))}, 7) or "")
+
+
+def test_after_the_faults_alerts_arrive() -> None:
+    alert = Alert(severity="info", kind="schedule", text="paused")
+    assert laws.law_10_told([alert], ["fill: other", "[shadow] schedule: paused"]) is None
+    assert laws.law_10_told([alert], ["fill: other"])
 
 
 def test_the_same_seed_makes_the_same_trace() -> None:
