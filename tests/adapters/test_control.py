@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kokex.adapters.control.client import ControlError, NoDaemon, Refused, ask
+from kokex.adapters.control.client import ControlError, NoDaemon, Refused, ask, talk
 from kokex.adapters.control.server import ControlServer
 from kokex.adapters.control.wire import LONGEST_LINE, socket_path
 from kokex.messages import Command, Message
@@ -31,6 +31,11 @@ class Desk:
         self.heard.append(message)
         if message.verb == "echo":
             self.server.answer(message.request, {"args": message.args, "commits": self.commits})
+        elif message.verb == "chat":
+            for number, piece in enumerate(("Good ", "morning.")):
+                self.server.tell(message.request, piece, number)
+            self.server.tell(message.request + 1, "for somebody else", 0)
+            self.server.answer(message.request, {"text": "Good morning."})
         elif message.verb == "no":
             self.server.answer(message.request, {"error": "not today", "rule": "weather"})
 
@@ -63,6 +68,23 @@ def test_a_command_is_posted_and_its_answer_comes_back(tmp_path: Path) -> None:
     assert answers == [{"args": {"plan": "main"}, "commits": 0}]
     assert [(each.verb, each.args) for each in desk.heard] == [("echo", {"plan": "main"})]
     assert desk.commits == 1, "what led to an answer is on disk before it goes out"
+
+
+def test_a_talk_is_told_as_it_is_said_to_who_wants_to_hear_it_and_to_nobody_else(tmp_path: Path) -> None:
+    desk = Desk()
+    heard: list[tuple[str, int]] = []
+    answers: list[object] = []
+
+    def test(path: Path) -> None:
+        answers.append(talk(path, {"text": "hello"}, lambda said, part: heard.append((said, part))))
+        answers.append(ask(path, "chat", {"text": "hello"}))
+
+    desk.meet(tmp_path / "k.sock", test)
+    assert heard == [("Good ", 0), ("morning.", 1)]
+    assert answers == [{"text": "Good morning."}] * 2
+    assert [each.args.get("talk") for each in desk.heard] == ["socket 1", None], (
+        "named by the server, whatever is asked"
+    )
 
 
 def test_an_error_is_told_with_all_that_was_said(tmp_path: Path) -> None:

@@ -64,6 +64,8 @@ def test_what_the_agent_prepared_wants_the_tap_of_who_asked_and_replays(tmp_path
         assert "approved: buy 0.5 BTC-USDT-SWAP market" in question.text
         assert await chat.tap(question, yes, TRADER) == "this was answered, or is too old"
 
+        declined = await answered(chat, "buy some", OWNER)
+        assert await chat.tap(declined, declined.data[1], OWNER) == "nothing was done"
         late = await answered(chat, "buy some", OWNER)
         yes = late.data[0]
         await anyio.sleep(61)
