@@ -29,6 +29,7 @@ from kokex.messages import Alert, Allowance, Command, Cycle, Edge, Link, Reading
 from kokex.ports import Saved, Store
 
 KEY = "scheduler"
+RECORDING = "recording"  # who commands the cycles of recorded answers
 MODES = ("adaptive", "realtime", "daily")
 FIRST_CYCLE_S = 2.0  # so that the other instruments can be warm too
 DEADLINE_S = 60.0  # an answer to a cycle that comes later is stale
@@ -283,7 +284,9 @@ class Scheduler(Actor):
             return self._schedule()
         if verb == "cycle":
             only = command.args.get("instruments", "")
-            return self._cycle_now([self._rhythms[name]] if name else list(self._rhythms.values()), only.split(","))
+            why = "recorded" if command.by == RECORDING else "command"
+            chosen = [self._rhythms[name]] if name else list(self._rhythms.values())
+            return self._cycle_now(chosen, only.split(","), why)
         if verb == "mode":
             if kind not in MODES:
                 return {"error": f"there is no mode {kind!r}; there are: {', '.join(MODES)}"}
@@ -312,14 +315,14 @@ class Scheduler(Actor):
         else:
             self.reply(question, {"error": f"it is so now, but a restart may not know it: {outcome.text}"})
 
-    def _cycle_now(self, rhythms: Sequence[Rhythm], only: Sequence[str]) -> dict[str, Any]:
+    def _cycle_now(self, rhythms: Sequence[Rhythm], only: Sequence[str], why: Any) -> dict[str, Any]:
         obstacles = {rhythm.plan.name: self._obstacle(rhythm) for rhythm in rhythms}
         made = [rhythm for rhythm in rhythms if not obstacles[rhythm.plan.name]]
         if not made:
             return {"error": "no cycle: " + "; ".join(f"{name}: {why}" for name, why in obstacles.items())}
         for rhythm in made:
             chosen = tuple(each for each in rhythm.plan.instruments if each in only)
-            self._cycle(rhythm, "command", chosen or rhythm.plan.instruments)
+            self._cycle(rhythm, why, chosen or rhythm.plan.instruments)
         return {"cycles": [rhythm.plan.name for rhythm in made]}
 
     def _tell(self) -> None:

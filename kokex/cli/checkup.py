@@ -1,4 +1,4 @@
-"""What `kokex doctor` finds out about language models: their texts, keys, prices, and whether they answer."""
+"""What `kokex doctor` finds out about language models, their texts, keys and prices, and about a memory elsewhere."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from kokex.brain.models import Endpoint, endpoint
 from kokex.cli.output import Mistake
+from kokex.cli.outside import memory as remembering
 from kokex.cli.thinking import providers, wording
 from kokex.config import Config
 from kokex.messages import Fault
@@ -42,6 +43,29 @@ def models(config: Config) -> Iterator[Finding]:
         if not each.priced:
             found = f"no price is known of {each.model}: {each.usd_in} and {each.usd_out} dollars a million are assumed"
             yield Finding(f"price of {each.name}", "warn", found, "set usd_in and usd_out in [llm]")
+
+
+def memory(config: Config) -> Iterator[Finding]:
+    """Whether a Letta server answers, where one is to."""
+    if config.memory.kind != "letta":
+        return
+    from kokex.adapters.letta.memory import LettaError, LettaMemory
+
+    async def probe() -> None:
+        async with remembering(config) as opened:
+            assert isinstance(opened, LettaMemory)
+            await opened.probe()
+
+    place = f"Letta at {config.memory.url}"
+    try:
+        anyio.run(probe)
+    except Mistake as error:
+        yield Finding("memory", "fail", error.message, "`kokex secrets set memory.token`")
+    except LettaError as error:
+        remedy = "check memory.url, memory.agent and memory.token; the database answers meanwhile"
+        yield Finding("memory", "warn", f"{place}: {error}", remedy)
+    else:
+        yield Finding("memory", "ok", f"{place} answers for {config.memory.agent}")
 
 
 async def _probe(port: "Providers", each: Endpoint) -> Finding:

@@ -18,7 +18,7 @@ from kokex.adapters.host.clock import TradingClock
 from kokex.adapters.host.lock import FileLock, Locked
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader, integrity
-from kokex.cli.checkup import Finding, models
+from kokex.cli.checkup import Finding, memory, models
 from kokex.cli.market import instruments_of, read_tape
 from kokex.cli.options import CONFIG, DATABASE, JSON, configured, control_socket, database
 from kokex.cli.output import Mistake, emit_json, show
@@ -72,6 +72,7 @@ def _findings(config_file: Path | None, db: Path | None) -> Iterator[Finding]:
     yield _market(config)
     yield from _accounts(config)
     yield from models(config)
+    yield from memory(config)
     path = database(config)
     yield from _directory(path)
     yield from _daemon(config, path)

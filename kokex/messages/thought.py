@@ -47,7 +47,7 @@ class Cycle(Message, frozen=True, kw_only=True, gc=False):
     """Think now about these instruments."""
 
     plan: str
-    why: Literal["first", "long", "short", "session", "realtime", "edge", "signal", "command", "trained"]
+    why: Literal["first", "long", "short", "session", "realtime", "edge", "signal", "command", "recorded", "trained"]
     instruments: tuple[str, ...]
     edges: tuple[int, ...] = ()  # ids of the edges that woke it
     deadline_ns: int = 0  # an answer later than this is stale

@@ -49,6 +49,7 @@ _WHY = {
     "edge": "an edge",
     "signal": "a strategy's signal",
     "command": "a person asked",
+    "recorded": "a model answered here when these candles were new",
 }
 
 

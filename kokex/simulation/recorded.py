@@ -17,6 +17,7 @@ from typing import Any, final
 import msgspec
 from msgspec import Struct
 
+from actors.scheduler import RECORDING
 from kokex.adapters.sqlite import llm_calls
 from kokex.adapters.sqlite.llm_calls import Dated
 from kokex.adapters.sqlite.reader import Reader
@@ -31,7 +32,6 @@ from kokex.paper.replay import ReplayMarket
 DATABASE = "kokex.db"  # of a folder
 OLD_NS = 86_400_000_000_000  # candles older than that when the model was asked were its past
 LASTING_NS = 60_000_000_000  # an answer belongs to the questions of so long after it
-BY = "recording"  # who commands its cycles
 RECORDED_ONLY = Mode(kind="realtime", long_s=0)  # neither an edge nor the clock wakes the plan
 NOTHING = '{"decisions": [], "note": ""}'
 
@@ -143,8 +143,8 @@ class Recordings:
         each = self._made[self._next]
         self._next += 1
         if each.first:
-            instruments = ",".join(symbol for symbol in each.symbols if symbol in self._known)
-            self._system.post("control", Command(verb="cycle", args={"plan": plan, "instruments": instruments}, by=BY))
+            asked = {"plan": plan, "instruments": ",".join(name for name in each.symbols if name in self._known)}
+            self._system.post("control", Command(verb="cycle", args=asked, by=RECORDING))
 
     def answer(self, request: int, body: object) -> None:
         """`kokex.ports.Control`: what came of it shows in what is asked."""

@@ -14,7 +14,7 @@ from kokex.adapters.sqlite.queries import Query
 from kokex.adapters.sqlite.reader import Reader
 from kokex.brain.answer import shape_for
 from kokex.cli import main
-from kokex.messages import Fill, Prompt, Reply, Turn
+from kokex.messages import Cycle, Fill, Prompt, Reply, Turn
 from kokex.simulation.recorded import Recording, Recordings
 from tests.cli.daemons import Ended, daemon, kokex
 from tests.loopback.models import Act, models
@@ -97,6 +97,7 @@ def test_what_a_model_said_decides_again_and_is_checked_sized_and_filled_anew(pl
     with Reader(place / "bt.db") as reader:
         again = reader.ask(llm_calls.decided())
         decisions = reader.ask(Query("SELECT instrument, act, reasons FROM decisions ORDER BY id", (), list))
+        woken = {each.why for each in reader.ask(queries.journal(kinds=("Cycle",))) if isinstance(each, Cycle)}
         fills = [each for each in reader.ask(queries.fills_after("main", 0)) if isinstance(each, Fill)]
     counts = {"recordings": len(record), "played": len(record), "unanswered": 0, "about_the_past": len(record)}
     assert found["recordings"].items() >= counts.items()
@@ -107,6 +108,7 @@ def test_what_a_model_said_decides_again_and_is_checked_sized_and_filled_anew(pl
     assert {act for name, act, _ in decisions if name == NAMES[0]} == {"open_long", "close"}
     assert {act for name, act, _ in decisions if name == NAMES[1]} == {"hold"}
     assert all("123456.7, which it was not shown" in why for name, _, why in decisions if name == NAMES[1])
+    assert woken == {"recorded"}
     answered = record[0].answered_ns
     assert answered < fills[0].filled_ns <= answered + 60_000_000_000, "not before it had come"
 

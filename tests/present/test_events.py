@@ -147,7 +147,7 @@ def test_what_only_actors_tell_each_other_has_no_line() -> None:
     silent = {kind.__name__ for kind in get_args(AnyMessage)} - {type(message).__name__ for message, _ in LINES}
     assert silent == {
         "Alarm", "Allowance", "Answer", "Book", "Briefing", "LlmCall", "Mark", "NewsItem", "Notice", "Preview",
-        "Prompt", "Remark", "Sample", "Spoken", "Standing",
+        "Prompt", "Reloaded", "Remark", "Sample", "Spoken", "Standing",
     }  # fmt: skip
     assert line(Book(instrument=BTC, bids=(), asks=())) is None
 

@@ -63,6 +63,10 @@ class LettaMemory:
             )
         return Recollection(await asyncio.to_thread(self._own.tell, plan, at_ns, situations, [*found[0], *found[1]]))
 
+    async def probe(self) -> None:
+        """Asks for nothing, to see whether it answers. Raises LettaError."""
+        await self._search("", 0, (Situation(instrument="none", features={}),), "won")
+
     async def keep_up(self) -> str:
         """Takes in what is on record, and hands on what has matured; what went wrong with that, or nothing."""
         await self._own.keep_up()

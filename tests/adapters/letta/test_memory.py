@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 from aiohttp.test_utils import TestServer
 
@@ -15,6 +16,7 @@ from kokex.adapters.sqlite.memory import SqliteMemory
 from kokex.messages import Situation
 from tests.actors.desk import BTC, HOUR, START
 from tests.actors.test_memory import Past, free
+from tests.cli.daemons import kokex
 from tests.loopback.letta import AGENT, TOKEN, Letta
 
 NOW = START + 10 * HOUR
@@ -112,3 +114,21 @@ def test_a_server_that_is_not_there_costs_nothing_but_its_search(past: Past) -> 
         assert answer.trouble
 
     anyio.run(ask)
+
+
+def test_doctor_says_whether_it_answers_and_never_with_what_key(tmp_path: Path) -> None:
+    async def ask(token: str) -> dict[str, str]:
+        async with TestServer(Letta().app) as running:
+            how = {
+                "KOKEX__MEMORY__KIND": "letta",
+                "KOKEX__MEMORY__URL": str(running.make_url("/")),
+                "KOKEX__MEMORY__AGENT": AGENT,
+                "KOKEX__MEMORY__TOKEN": token,
+            }
+            ended = await anyio.to_thread.run_sync(lambda: kokex(tmp_path, "doctor", "--json", settings=how))
+        assert token not in ended.out + ended.err
+        return next(each for each in ended.json()["findings"] if each["what"] == "memory")
+
+    assert anyio.run(ask, TOKEN)["state"] == "ok"
+    refused = anyio.run(ask, "wrong-0123456789")
+    assert (refused["state"], "HTTP 401" in refused["found"]) == ("warn", True)
