@@ -70,5 +70,5 @@ def test_what_okx_does_not_list_or_a_host_that_is_not_there_is_one_line(tmp_path
             tmp_path, "run", "--for", "1s", settings={**settings(port), "KOKEX__MARKET__INSTRUMENTS": "NO-SUCH"}
         )
     assert odd.code == 2
-    assert "does not trade NO-SUCH" in odd.err
+    assert "lists no NO-SUCH" in odd.err
     assert not (tmp_path / "data").exists()
