@@ -266,7 +266,6 @@ class OrderExecutor(Actor):
             self._doubt(work, "not known yet")
         else:
             self.update(work.order, "expired", reason="the venue does not know it, and it is too late for it to arrive")
-        self.reconciling.check()
 
     def reported(self, work: Work, report: OrderReport) -> None:
         """The venue's word on an order. Fills are booked from trades only, so a report ahead of them fetches them."""
@@ -281,6 +280,7 @@ class OrderExecutor(Actor):
             self.update(work.order, work.ended.state, reason=work.ended.reason)
         else:
             self._works(work)
+            self.reconciling.check()
 
     def _works(self, work: Work) -> None:
         """The venue has it, and it is not settled."""
@@ -375,6 +375,7 @@ class OrderExecutor(Actor):
                 self.reply(question, {"order": order.client_id, "state": state, "filled": str(filled)})
         self.protection.settled(order, state, reason, filled)
         self.resting.settled()
+        self.reconciling.check()
 
     # ---- cancelling
 

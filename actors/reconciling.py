@@ -41,6 +41,7 @@ class Reconciling:
         self._once_more = False
         self._funded: set[str] = set()
         self._funded_since = 0
+        self._begun = False
         self._comparing = False  # positions are asked for, or will be again
         self._differed = 0  # times
         self.halted = False  # positions differ
@@ -56,6 +57,7 @@ class Reconciling:
         for sizes in held.values():
             for instrument, size in sizes.items():
                 self._held[instrument] = add(self._held.get(instrument, ZERO), size)
+        self._begun = True
         self._funded = set(funded)
         self._funded_since = since_ns
         self._up = up
@@ -140,10 +142,14 @@ class Reconciling:
     # ---- ready
 
     def check(self) -> None:
-        """Once no order is in doubt, positions must agree; then orders may go out."""
+        """Once no order is in doubt, positions must agree; then orders may go out.
+
+        Asked whenever one may be in doubt no longer, whoever told: an answer, or the stream while it was waited for.
+        """
         executor = self._executor
-        doubtful = any(work.resolving or work.ended for work in executor.work.values())
-        if not executor.ready and not doubtful and not self._comparing:
+        if executor.ready or self._comparing or not self._begun:
+            return
+        if not any(work.resolving or work.ended for work in executor.work.values()):
             self._compare()
 
     def count(self, fill: Fill) -> None:

@@ -46,10 +46,13 @@ class SimulatedModel:
         self._chance = chance
         self._began_ns = began_ns
         self._stepped_ns = 0
+        self._looked = False
 
     async def moment(self) -> Moment:
-        if self._world.faults.strikes("clock_step"):
+        """A clock that was wrong before anybody looked, and stays so, nobody can tell from one that is right."""
+        if self._looked and self._world.faults.strikes("clock_step"):
             self._stepped_ns = self._chance.choice(STEPS_NS)
+        self._looked = True
         return self._moment()
 
     def _moment(self) -> Moment:

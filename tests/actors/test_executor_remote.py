@@ -7,9 +7,10 @@ import pytest
 from msgspec.structs import replace
 
 from actors.executor import OrderExecutor
+from kokex.adapters.sqlite.direct import DirectStore
 from kokex.config import Executor
 from kokex.messages import Alert, Approved, Fill, Link, Order, OrderUpdate, Position
-from kokex.ports import FillReport, FundingReport, OrderReport, Rejected, Touch, VenueState
+from kokex.ports import Ambiguous, FillReport, FundingReport, OrderReport, Rejected, Touch, VenueState
 from tests.actors.desk import BTC, Desk, Still, instrument, memory
 
 ONE, PRICE = Decimal(1), Decimal(60_000)
@@ -68,13 +69,19 @@ class Venue:
         self.switch.append(timeout_s)
 
 
+class Busy(Venue):
+    async def lookup(self, order: Order) -> OrderReport | None:
+        raise Ambiguous("503")
+
+
 class Scene:
-    def __init__(self, **settings: Any) -> None:
-        self.venue = Venue()
-        store = memory()
+    def __init__(self, venue: Venue | None = None, store: DirectStore | None = None, **settings: Any) -> None:
+        self.venue = venue or Venue()
+        self.store = store or memory()
         known = {BTC: instrument(BTC)}
-        executor = OrderExecutor("main", self.venue, store, known, Executor(**settings), remote=True)
-        self.desk = Desk({"executor": executor, "indicator": Still(())}, store=store)
+        self.executor = OrderExecutor("main", self.venue, self.store, known, Executor(**settings), remote=True)
+        first_id = 1_000 if store else 0
+        self.desk = Desk({"executor": self.executor, "indicator": Still(())}, store=self.store, first_id=first_id)
         self.decision = 0
 
     def approve(self, **order: Any) -> Order:
@@ -129,6 +136,18 @@ def test_an_attached_stop_that_never_shows_is_placed_plainly() -> None:
     assert scene.states(entry.client_id + "S1")[-1] == "expired"
     assert [each.client_id for each in scene.venue.placed[1:]] == [entry.client_id + "S2"]
     assert (scene.venue.placed[1].size, scene.venue.placed[1].trigger) == (ONE, PRICE - 600)
+
+
+def test_a_start_is_over_when_the_stream_settles_what_an_answer_was_waited_for() -> None:
+    """The last order in doubt may be settled by its fill, while the question what became of it is still open."""
+    before = Scene()
+    order = before.approve(side="sell", reduce_only=True)
+    after = Scene(Busy(), before.store)
+    after.venue.positions = (Position(instrument=BTC, size=-ONE, cost=-PRICE, mark=PRICE),)
+    assert not after.executor.ready
+    after.fill(order, ONE)
+    after.desk.wait(10)
+    assert after.executor.ready
 
 
 def test_an_entry_that_did_not_fill_leaves_no_stop_behind() -> None:
