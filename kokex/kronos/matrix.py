@@ -50,11 +50,8 @@ class Plain:
         return to if self.bias is None else to.add_(self.bias)
 
     def added(self, x: Tensor, to: Tensor) -> Tensor:
-        if self.bias is not None:
-            to += self.bias
-        for each, part in zip(self.columns, self._parts(to), strict=True):
-            part.addmm_(x, each)
-        return to
+        # Not addmm_: where x is one row, it adds product after product to `to`, and rounds each to the digits of that.
+        return to.add_(self(x))
 
     def _parts(self, to: Tensor) -> tuple[Tensor, ...]:
         return to.split([each.shape[1] for each in self.columns], 1)
