@@ -39,7 +39,7 @@ from kokex.kernel.tasks import Tasks
 from kokex.market.instruments import parse_symbol
 from kokex.messages import Candle, Candles, Fill, Message, Order
 from kokex.ports import OrderReport, Saved
-from kokex.simulation.backtest import Nobody, signals_only
+from kokex.simulation.backtest import signals_only
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, Variant, build
 
 SPAN_NS = 1_000_000_000
@@ -80,6 +80,13 @@ def exchange(line: Connection) -> None:
         line.send(Exchange.seen)
 
     asyncio.run(serve())
+
+
+class Nobody:
+    """The control port of a run without people."""
+
+    def answer(self, request: int, body: object) -> None:
+        """Nobody asked."""
 
 
 class Filled:
