@@ -2,9 +2,13 @@
 
 from decimal import Decimal
 
+import msgspec
+
+from actors.reloading import keep
 from actors.risk import RiskKeeper
-from kokex.config import Risk
-from kokex.messages import Alert, Portfolio
+from kokex.config import Config, Risk
+from kokex.config.live import live
+from kokex.messages import Alert, Portfolio, Reloaded
 from tests.actors.desk import INSTRUMENTS, Desk, memory, plan
 
 
@@ -33,3 +37,29 @@ def test_a_loss_of_four_fifths_of_what_a_day_may_cost_is_warned_of_once_a_day_an
     ((severity, text),) = told(worth("980", day=2))
     assert (severity, text.startswith("circuit breaker tripped: lost 20.00 today")) == ("critical", True)
     assert told(worth("970", day=2)) == []
+
+
+def test_a_limit_that_was_read_again_outlives_a_crash_and_not_the_session() -> None:
+    store = memory()
+    keep(store, msgspec.to_builtins(live(Config(risk=Risk(max_daily_loss_pct=1.0)))))
+
+    def trips() -> bool:
+        keeper = RiskKeeper("main", Risk(), {"main": plan()}, INSTRUMENTS, store, leverage=Decimal(1))
+        desk = Desk({"risk": keeper})
+        desk.tell("risk[main]", worth("989"))
+        return any(each.severity == "critical" for each in desk.take(Alert))
+
+    store.session += 1
+    assert not trips(), "the next session has read the file by itself"
+    store.session -= 1
+    assert trips()
+
+
+def test_a_limit_that_is_read_again_holds_from_the_next_price_on() -> None:
+    keeper = RiskKeeper("main", Risk(), {"main": plan()}, INSTRUMENTS, memory(), leverage=Decimal(1))
+    desk = Desk({"risk": keeper})
+    desk.tell("risk[main]", worth("989"))
+    assert desk.take(Alert) == []
+    settings = msgspec.to_builtins(live(Config(risk=Risk(max_daily_loss_pct=1.0))))
+    desk.tell("risk[main]", Reloaded(account="main", settings=settings), worth("989"))
+    assert [each.severity for each in desk.take(Alert)] == ["critical"]
