@@ -61,6 +61,7 @@ class Loaded(Struct, frozen=True):
     connected: bool = False
     kept: Kept = Kept()
     lanes: tuple[list[Letter], ...] = ()
+    newest: int = 0  # id of a letter
     portfolios: tuple[Portfolio, ...] = ()
     settings: dict[str, Any] | None = None  # of a Reloaded of this session
 
@@ -107,6 +108,7 @@ class Notifier(Actor):
             connected=True,
             kept=msgspec.msgpack.decode(body, type=Kept) if body else Kept(),
             lanes=tuple([await store.letters(lane, 0, HELD) for lane in range(LANES)]),
+            newest=await store.newest_letter(),
             portfolios=tuple(book for book in books if book),
             settings=await kept(store),
         )
@@ -117,7 +119,7 @@ class Notifier(Actor):
             return
         chat: Any = talk.chat  # a replay has none, and calls nothing
         self._zone = ZoneInfo(talk.settings.time_zone)
-        self._outbox = Outbox(self, store, chat, talk.settings.chat, talk.speed, state.lanes)
+        self._outbox = Outbox(self, store, chat, talk.settings.chat, talk.speed, state.lanes, state.newest)
         self._telling = Telling(self, talk.instruments, state.portfolios)
         if state.settings:
             self.on_reloaded(Reloaded(account="", settings=state.settings))

@@ -91,7 +91,9 @@ class Outbox:
         number: int,
         speed: float,
         lanes: Sequence[Sequence[Letter]],
+        newest: int = 0,
     ) -> None:
+        """`newest`: id of the newest letter on record; the next ones go on from there."""
         self._notifier = notifier
         self._store = store
         self._chat = chat
@@ -99,7 +101,7 @@ class Outbox:
         self._pace = Pace(number, speed)
         self._lanes = [Lane(letters) for letters in lanes]
         self._notices: deque[Notice] = deque()
-        self._last = max((each.id for letters in lanes for each in letters), default=store.session << 40)
+        self._last = max(newest, store.session << 40)
         self._under_way = False
         self._timer: Timer | None = None
         self._not_before = 0

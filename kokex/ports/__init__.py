@@ -349,6 +349,10 @@ class Store(Protocol):
         """All of a conversation, oldest first."""
         ...
 
+    async def newest_letter(self) -> int:
+        """The id of the newest there ever was; 0: there was none."""
+        ...
+
     async def letters(self, lane: int, after: int, most: int) -> list[Letter]:
         """Letters of a lane with id > `after` of which nothing became yet, oldest first."""
         ...

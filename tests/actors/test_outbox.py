@@ -133,6 +133,25 @@ def test_an_hour_without_network_loses_nothing_and_is_told_once() -> None:
     ]
 
 
+def test_a_letter_never_gets_the_number_of_one_that_was_sent() -> None:
+    """Neither after a crash of the notifier, nor in the next session when one of the last still waits."""
+    first = Room()
+    first.say("one")
+    first.desk.wait(5)
+    after_a_crash = Room(store=first.store, start_ns=first.desk.now)
+    after_a_crash.say("two")
+    after_a_crash.desk.wait(5)
+    after_a_crash.wire.answer = lambda _: Delivery(state="later", retry_s=3600)
+    after_a_crash.say("three")
+    after_a_crash.desk.wait(5)
+    first.store.session += 1
+    next_session = Room(store=first.store, start_ns=after_a_crash.desk.now)
+    next_session.say("four")
+    next_session.desk.wait(10)
+    assert (first.wire.told, after_a_crash.wire.told) == (["one"], ["two"])
+    assert next_session.wire.told == ["three", "four"]
+
+
 def test_a_restart_in_the_middle_goes_on_where_it_was() -> None:
     before = Room()
     before.say(*"abcdef")

@@ -122,6 +122,9 @@ class DirectStore:
     async def remarks(self, conversation: int) -> list[Remark]:
         return self.ask(conversations.remarks(conversation))
 
+    async def newest_letter(self) -> int:
+        return self.ask(outbox.newest())
+
     async def letters(self, lane: int, after: int, most: int) -> list[Letter]:
         return self.ask(outbox.letters(lane, after, most))
 

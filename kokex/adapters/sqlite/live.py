@@ -123,6 +123,9 @@ class LiveStore:
     async def remarks(self, conversation: int) -> list[Remark]:
         return await self.ask(conversations.remarks(conversation))
 
+    async def newest_letter(self) -> int:
+        return await self.ask(outbox.newest())
+
     async def letters(self, lane: int, after: int, most: int) -> list[Letter]:
         return await self.ask(outbox.letters(lane, after, most))
 

@@ -41,6 +41,11 @@ def letters(lane: int, after: int, most: int) -> Query[list[Letter]]:
     )  # fmt: skip
 
 
+def newest() -> Query[int]:
+    """The id of the newest letter there ever was; 0: there was none."""
+    return Query("SELECT coalesce(max(id), 0) FROM outbox", (), lambda rows: rows[0][0])
+
+
 def waiting() -> Query[int]:
     """How many letters wait."""
     return Query("SELECT count(*) FROM outbox WHERE settled_ns IS NULL", (), lambda rows: rows[0][0])
