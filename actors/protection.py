@@ -45,7 +45,8 @@ class Guard(Struct):
     instrument: str
     held: Decimal = ZERO  # signed
     open: Decimal = ZERO  # what of it an order can close
-    entry: Order | None = None  # the newest that filled
+    newest: tuple[Order, Decimal | None] | None = None  # of what may open something and filled; and its stop
+    entry: Order | None = None  # what is held came by it
     trigger: Decimal | None = None
     tries: int = 0
     stops: dict[str, Order] = {}  # under way or working at the venue
@@ -74,6 +75,7 @@ class Protection:
             assert order
             self._made[order.client_id] = each.guards
             guard = self._guard(order.plan, order.instrument)
+            guard.newest = order, each.approved.stop
             if guard.open and (guard.open > 0) == (order.side == "buy"):
                 self._take_up(guard, order, each.approved.stop)
         for order in unsettled:
@@ -112,8 +114,11 @@ class Protection:
         attached = self._executor.work.get(order.attached.client_id) if order.attached else None
         if attached and self._executor.work[order.client_id].filled >= order.size:
             attached.hoped = True
-        if not order.reduce_only and (guard.held > 0) == (order.side == "buy"):
-            self._take_up(guard, order, stop)
+        if not order.reduce_only:
+            guard.newest = order, stop
+        # An order that turns the position round opens something only once a stop that fills beside it has filled.
+        if guard.held and guard.newest and (guard.held > 0) == (guard.newest[0].side == "buy"):
+            self._take_up(guard, *guard.newest)
         self._balance(guard)
 
     def works(self, order: Order) -> None:

@@ -35,14 +35,15 @@ ZERO = Decimal(0)
 @final
 class Facts:
     __slots__ = (
-        "answers", "briefings", "decisions", "fees", "fills", "fundings", "intents", "open", "parents", "portfolios",
-        "received", "sizes", "tripped", "verdicts",
+        "answers", "briefed", "briefings", "decisions", "fees", "fills", "fundings", "intents", "open", "parents",
+        "portfolios", "received", "sizes", "tripped", "verdicts",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.parents: set[int] = set()  # all messages: what may have led to another
         self.decisions: dict[int, Decision] = {}
         self.briefings: dict[str, Briefing] = {}  # by plan, the last
+        self.briefed: dict[int, int] = {}  # briefing -> when
         self.answers: dict[int, str] = {}  # what models said, by call
         self.verdicts: dict[int, Approved | Refused] = {}  # by decision
         self.intents: dict[str, Order] = {}  # by client id
@@ -80,6 +81,7 @@ class Facts:
             self._fill(row)
         elif isinstance(row, Briefing):
             self.briefings[row.plan] = row
+            self.briefed[row.id] = row.at
         elif isinstance(row, LlmCall):
             if row.state == "ok":
                 self.answers[row.call] = msgspec.json.decode(row.answer, type=Reply).text

@@ -18,6 +18,7 @@ from kokex.messages import (
     Lifecycle,
     Message,
     Order,
+    OrderUpdate,
     Portfolio,
     Refused,
 )
@@ -71,7 +72,8 @@ class Witness:
         _hold("2", laws.law_2(known, message))
         if isinstance(message, Decision):
             plan = self._plans[message.plan]
-            since_ns = message.at - plan.timeframe_ns - round(plan.risk.stale_s * 1e9)
+            shown_ns = known.briefed.get(message.cause, message.at)  # what comes later is the deadline's to judge
+            since_ns = shown_ns - plan.timeframe_ns - round(plan.risk.stale_s * 1e9)
             _hold("8", laws.law_8(known, message, self._closes(message.instrument, since_ns), GARBAGE))
         elif isinstance(message, Approved | Refused):
             _hold("7", laws.law_7_once(known, message))
@@ -83,6 +85,9 @@ class Witness:
         elif isinstance(message, Portfolio):
             limit = percent_of(message.equity, self._config.risk.max_position_pct)
             _hold("3", laws.law_3_growth(known, self._grown, message, limit, self._instruments))
+        elif isinstance(message, OrderUpdate):
+            if message.order and message.order.reduce_only and message.order.trigger is None:
+                self._grown.pop((message.account, message.instrument), None)  # something is done
         elif isinstance(message, Alert):
             if self._listening:
                 self._alerts.append(message)

@@ -84,7 +84,7 @@ class Scene:
         self.desk = Desk({"executor": self.executor, "indicator": Still(())}, store=self.store, first_id=first_id)
         self.decision = 0
 
-    def approve(self, **order: Any) -> Order:
+    def approve(self, *, stop: Decimal = PRICE - 600, **order: Any) -> Order:
         self.decision += 1
         plain = Order(
             client_id=f"kabcdefx{self.decision}", account="main", plan="main", instrument=BTC, side="buy",
@@ -92,7 +92,7 @@ class Scene:
         )  # fmt: skip
         sent = replace(plain, **order)
         approved = Approved(
-            decision=self.decision, account="main", plan="main", instrument=BTC, order=sent, stop=PRICE - 600,
+            decision=self.decision, account="main", plan="main", instrument=BTC, order=sent, stop=stop,
             at=self.desk.now, id=self.decision,
         )  # fmt: skip
         self.desk.tell("executor[main]", approved)
@@ -148,6 +148,22 @@ def test_a_start_is_over_when_the_stream_settles_what_an_answer_was_waited_for()
     after.fill(order, ONE)
     after.desk.wait(10)
     assert after.executor.ready
+
+
+def test_a_turn_that_a_stop_overtook_is_guarded_on_its_new_side() -> None:
+    """Both trade at once; by the order of what the stream tells, it is the stop that turns the position round."""
+    scene = Scene()
+    entry = scene.approve()
+    stop = scene.venue.placed[0].attached
+    assert stop
+    scene.venue.known[stop.client_id] = OrderReport(client_id=stop.client_id, state="working", order=stop)
+    scene.fill(entry, ONE)
+    turn = scene.approve(side="sell", size=2 * ONE, stop=PRICE + 600)
+    scene.fill(turn, ONE / 2, "2")
+    scene.fill(stop, ONE, "3")
+    scene.desk.wait(60)
+    placed = scene.venue.placed[-1]
+    assert (placed.kind, placed.side, placed.size, placed.trigger) == ("stop", "buy", ONE / 2, PRICE + 600)
 
 
 def test_an_entry_that_did_not_fill_leaves_no_stop_behind() -> None:
