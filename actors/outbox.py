@@ -102,6 +102,8 @@ class Outbox:
         self._lanes = [Lane(letters) for letters in lanes]
         self._notices: deque[Notice] = deque()
         self._last = max(newest, store.session << 40)
+        if newest:  # whoever ran before may have said something a moment ago
+            self._pace.sent(notifier.now)
         self._under_way = False
         self._timer: Timer | None = None
         self._not_before = 0
