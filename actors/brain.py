@@ -16,7 +16,7 @@ from functools import partial
 import msgspec
 from msgspec import Struct
 
-from actors.thinking import Answer, Thinking
+from actors.thinking import Answer, Thinking, same_as
 from kokex.brain.answer import Judged, Unreadable
 from kokex.brain.prompt import Composed
 from kokex.brain.rules import Wish, agreeing, is_stale, now_spent, vote
@@ -46,6 +46,10 @@ class Question(Struct, frozen=True):
     composed: Composed
     thinking: Thinking
 
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.plan.name, same_as(self.composed)
+
 
 class Kept(Struct, frozen=True):
     """What a restart must not forget."""
@@ -73,6 +77,7 @@ class Brain(Actor):
         self._spent: dict[Key, dict[str, int]] = {}  # strategy -> side, of signals traded on that still last
         self._thinking = thinking
         self._entries: dict[Key, tuple[int, Answer]] = {}  # the last entry wanted on a model's word
+        self._open: dict[tuple[str, str], list[Question]] = {}  # under way, with those that came since and are the same
         self._asked: dict[Key, tuple[int, dict[str, int]]] = {}  # the last entry wanted: decision, strategy -> side
 
     async def load(self) -> Kept:
@@ -121,8 +126,11 @@ class Brain(Actor):
             if same := thinking.unchanged(plan, composed):
                 self._follow(plan, briefing, of, thinking.judge(plan, same, composed), same)
             else:
-                prompt = thinking.prompt(plan, briefing, composed, number, len(parts))
-                self._ask(Question(plan, briefing, of, composed, thinking), prompt)
+                question = Question(plan, briefing, of, composed, thinking)
+                others = self._open.setdefault(question.key, [])
+                others.append(question)
+                if len(others) == 1:  # else the answer to the first is the answer to all
+                    self._ask(question, thinking.prompt(plan, briefing, composed, number, len(parts)))
 
     def _ask(self, question: Question, prompt: Prompt) -> None:
         left_s = max(0.0, (prompt.deadline_ns - self.now) / 1e9) if prompt.deadline_ns else ANSWER_S
@@ -153,24 +161,28 @@ class Brain(Actor):
         judged = thinking.judge(plan, answer, question.composed)
         self._tell(plan, thinking.count(judged))
         self._tell(plan, [thinking.decided_by(plan, "model")], "info")
-        self._follow(plan, briefing, question.readings, judged, answer)
+        for each in self._open.pop(question.key):
+            self._follow(plan, each.briefing, each.readings, thinking.judge(plan, answer, each.composed), answer)
 
     def _abstain(self, question: Question, reason: str, call: int = 0) -> None:
         """Nothing is opened, nothing is closed."""
-        for symbol in question.composed.shown:
-            self._hold(question.plan, question.briefing, question.readings[symbol], reason, by="llm", call=call)
+        for each in self._open.pop(question.key):
+            for symbol in each.composed.shown:
+                self._hold(each.plan, each.briefing, each.readings[symbol], reason, by="llm", call=call)
 
     def _fall_back(self, question: Question, why: str, *, repairing: bool) -> None:
-        plan, briefing, thinking = question.plan, question.briefing, question.thinking
+        plan, thinking = question.plan, question.thinking
         if repairing:
             self._abstain(question, "the model's answer could not be read, nor asked for again")
-        elif last := thinking.lasting(plan, question.composed, self.now):
-            self._tell(plan, [thinking.decided_by(plan, "last answer", why)])
-            self._follow(plan, briefing, question.readings, thinking.judge(plan, last, question.composed), last)
-        else:
-            self._tell(plan, [thinking.decided_by(plan, "rules", why)])
-            for symbol in question.composed.shown:
-                self._consider(plan, briefing, question.readings[symbol])
+            return
+        last = thinking.lasting(plan, question.composed, self.now)
+        self._tell(plan, [thinking.decided_by(plan, "last answer" if last else "rules", why)])
+        for each in self._open.pop(question.key):
+            if last:
+                self._follow(plan, each.briefing, each.readings, thinking.judge(plan, last, each.composed), last)
+                continue
+            for symbol in each.composed.shown:
+                self._consider(plan, each.briefing, each.readings[symbol])
 
     def _follow(
         self, plan: Plan, briefing: Briefing, readings: Mapping[str, Readings], judged: Sequence[Judged], answer: Answer

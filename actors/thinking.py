@@ -103,7 +103,7 @@ class Thinking:
     def unchanged(self, plan: Plan, composed: Composed) -> Answer | None:
         """What was answered to this very question, when it was the last one."""
         last = None if self._settings.recorded else self._answers.get((plan.name, tuple(composed.shown)))
-        return last if last and last.question == _question(composed) else None
+        return last if last and last.question == same_as(composed) else None
 
     def lasting(self, plan: Plan, composed: Composed, now: int) -> Answer | None:
         """The last answer on these instruments, while it is fresh enough to stand in for a new one."""
@@ -117,7 +117,7 @@ class Thinking:
             raise Unreadable("there is none")
         if reply.stop in {"length", "refusal"}:
             raise Unreadable("it was cut off" if reply.stop == "length" else "the model refused to answer")
-        answer = Answer(_question(composed), composed, read(reply.text), answered.call, now, answered.shown)
+        answer = Answer(same_as(composed), composed, read(reply.text), answered.call, now, answered.shown)
         self._answers[plan.name, tuple(composed.shown)] = answer
         return answer
 
@@ -172,5 +172,6 @@ def purpose_of(why: str) -> Purpose:
     return "scheduled" if why in {"long", "short", "session", "realtime"} else "event"
 
 
-def _question(composed: Composed) -> str:
+def same_as(composed: Composed) -> str:
+    """Equal for questions that are the same to the letter."""
     return digest((composed.system, composed.turns, composed.shape))

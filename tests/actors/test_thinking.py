@@ -133,6 +133,19 @@ def test_an_unchanged_snapshot_is_no_question() -> None:
     assert len(room.model.asked) == 2
 
 
+@pytest.mark.parametrize(
+    ("script", "act"), [(says(item()), "open_long"), (raw("", stop="refusal"), "hold"), (silent(), "open_long")]
+)
+def test_a_question_under_way_is_not_asked_again_and_its_end_is_that_of_all(script: Script, act: str) -> None:
+    room = Room(script, repair=False)
+    room.model.slow_s = 5
+    assert room.brief(signal=UP) == room.brief(signal=UP) == []
+    assert room.brief(price=101.0, signal=UP) == []  # another one
+    room.desk.wait(6)
+    assert [(each.act, each.price) for each in room.desk.take(Decision)] == [(act, 100.0), (act, 100.0), (act, 101.0)]
+    assert len(room.model.asked) == 2
+
+
 def test_an_answer_is_good_for_one_position() -> None:
     room = Room(says(item()))
     room.desk.tell("brain", fill(room.one()))
