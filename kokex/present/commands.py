@@ -66,7 +66,7 @@ COMMANDS: tuple[Spec, ...] = (
     Spec(name="order", help="One order and what became of it", arguments=(ORDER,), again=True),
     Spec(
         name="trades",
-        help="What was filled, newest first",
+        help="What was filled",
         arguments=(LAST, ACCOUNT),
         aliases=("t", "fills"),
         again=True,
