@@ -16,7 +16,7 @@ from kokex.kronos.client import Distribution, Question, Series, Worker, WorkerFa
 from kokex.messages import Candle
 from kokex.ports import ForecastFailed, ForecastQuestion
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 
 from kokex.kronos.config import PredictorConfig, TokenizerConfig
 from kokex.kronos.loading import save
@@ -141,6 +141,19 @@ def test_it_ends_when_idle_and_the_next_question_starts_another(model: Path) -> 
         assert worker.ask(question(model)) == first
     finally:
         worker.end()
+
+
+def test_its_precision_is_what_was_asked_for_or_it_says_that_it_cannot(model: Path, worker: Worker) -> None:
+    half = Worker(precision="bf16")
+    able = torch.cpu.get_capabilities()
+    try:
+        if able.get("avx512_bf16") or able.get("amx_bf16"):
+            assert half.ask(question(model)) != worker.ask(question(model))
+        else:
+            with pytest.raises(WorkerFailed, match="no bf16 arithmetic"):
+                half.ask(question(model))
+    finally:
+        half.end()
 
 
 def test_more_memory_than_it_may_take_is_a_failure_and_no_more(model: Path) -> None:
