@@ -148,7 +148,10 @@ def test_its_precision_is_what_was_asked_for_or_it_says_that_it_cannot(model: Pa
     able = torch.cpu.get_capabilities()
     try:
         if able.get("avx512_bf16") or able.get("amx_bf16"):
-            assert half.ask(question(model)) != worker.ask(question(model))
+            many = question(
+                model, samples=1000
+            )  # few draws are so close that half the digits make another token of them
+            assert half.ask(many) != worker.ask(many)
         else:
             with pytest.raises(WorkerFailed, match="no bf16 arithmetic"):
                 half.ask(question(model))
