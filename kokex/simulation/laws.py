@@ -311,16 +311,15 @@ def law_7(known: Facts, venue: Account) -> Fault:
 
 
 def guarded(venue: Account, instruments: Mapping[str, Instrument]) -> Fault:
-    """Every position that risk sized has a protective stop at the venue, but for coins too few to sell."""
+    """Every position that risk sized has protective stops at the venue, but for coins too few to sell."""
     for symbol, position in venue.positions.items():
-        needed = abs(closable(instruments[symbol], position.size))
         side = opposite("buy" if position.size > 0 else "sell")
         cover = ZERO
         for working in venue.working.values():
             order = working.order
             if order.instrument == symbol and order.kind in TRIGGERED and order.side == side:
                 cover += order.size - working.filled
-        if cover < needed:
+        if closable(instruments[symbol], max(ZERO, abs(position.size) - cover)):
             return f"{position.size} {symbol} of {venue.name} has stops for {cover} only"
     return None
 

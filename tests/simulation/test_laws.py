@@ -300,7 +300,9 @@ def test_every_position_has_its_stop() -> None:
 def test_coins_too_few_to_sell_need_none() -> None:
     coins = {SOL: parse_symbol("SOL-USDT")}
     assert laws.guarded(venue(Decimal("0.0009")), coins) is None
+    assert laws.guarded(venue(TEN + Decimal("0.0009"), STOP), coins) is None
     assert laws.guarded(venue(Decimal("0.001")), coins)
+    assert laws.guarded(venue(TEN + Decimal("0.001"), STOP), coins)
 
 
 # ---- 8
