@@ -52,24 +52,17 @@ class Unit:
     def see(self, row: Candle) -> bool:
         """Takes a closed candle of the market in. False when there is nothing to tell of it."""
         self.seen = row
-        if self.resampler is None:
-            self._take(row)
-        else:
-            for candle in self.resampler.push(row):
-                self._take(candle)
-        return not self.warm or bool(self.news)
-
-    def _take(self, candle: Candle) -> None:
-        """One of the plan's timeframe has closed."""
-        self.candles.append(candle)
-        if self.watch is not None:
-            for crossing in self.watch.update(candle):
-                self._cross(candle, crossing)
         signals = self.signals
-        for index, update in self._looks:
-            signal = update(candle)
-            if signal is not signals[index]:
-                self._change(candle, index, signal)
+        for candle in (row,) if self.resampler is None else self.resampler.push(row):
+            self.candles.append(candle)
+            if self.watch is not None:
+                for crossing in self.watch.update(candle):
+                    self._cross(candle, crossing)
+            for index, update in self._looks:
+                signal = update(candle)
+                if signal is not signals[index]:
+                    self._change(candle, index, signal)
+        return not self.warm or bool(self.news)
 
     def _change(self, candle: Candle, index: int, signal: Signal | None) -> None:
         """A strategy thinks otherwise now; another side is news."""
