@@ -59,7 +59,9 @@ class Telling:
         order = self._orders.get(update.client_id)
         if order is None:
             return  # from before the start
-        if update.state == "working":
+        if update.state == "intent" and order.kind == "market" and not order.reduce_only:
+            self._notifier.tell(alerts.order(update, order))  # that a venue has accepted it is no message
+        elif update.state == "working":
             if order.trigger is not None and order.reduce_only:
                 self._stop(order)
             else:

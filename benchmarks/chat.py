@@ -2,8 +2,8 @@
 
 Three daemons one after the other, on the same simulated market: without a chat; with one on a loopback Bot API server
 that takes every message; and with one whose server answers each message with 502 and hands out strangers' messages as
-fast as it is asked. Of each, how long from a candle's close to its edge, and from a decision to its order's first word
-from the exchange: the part of a trade that a slow neighbour on the event loop would lengthen.
+fast as it is asked. Of each, how long from a candle's close to its edge, and from a stop's intent, by way of the
+disk, to the exchange's word that it works: what a slow neighbour on the event loop would lengthen.
 
     python -m benchmarks.chat [--seconds N] [--json]
 """
@@ -19,7 +19,7 @@ from statistics import quantiles
 
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader
-from kokex.messages import Decision, Edge, OrderUpdate
+from kokex.messages import Edge, OrderUpdate
 from tests.cli.daemons import LIVELY, environment
 from tests.loopback.telegram import BotApi
 
@@ -58,19 +58,17 @@ async def flood(server: BotApi) -> None:
 def latencies(database: Path) -> dict[str, float]:
     """Milliseconds."""
     with Reader(database) as reader:
-        found = reader.ask(queries.journal(kinds=("Edge", "Decision", "OrderUpdate")))
+        found = reader.ask(queries.journal(kinds=("Edge", "OrderUpdate")))
     begin = found[0].at + round(WARM_UP_S * 1e9)
     edges = [(each.at - each.close_ns) / 1e6 for each in found if isinstance(each, Edge) and each.at > begin]
-    decided = {each.id: each.at for each in found if isinstance(each, Decision)}
-    orders: dict[str, float] = {}
-    for each in found:
-        if isinstance(each, OrderUpdate) and each.state != "intent" and each.decision in decided:
-            orders.setdefault(each.client_id, (each.at - decided[each.decision]) / 1e6)
-    return {"edges": len(edges), **_of("edge", edges), "orders": len(orders), **_of("order", list(orders.values()))}
+    updates = [each for each in found if isinstance(each, OrderUpdate)]
+    meant = {each.client_id: each.at for each in updates if each.state == "intent"}
+    stops = [(each.at - meant[each.client_id]) / 1e6 for each in updates if each.state == "working"]
+    return {"edges": len(edges), **_of("edge", edges), "stops": len(stops), **_of("stop", stops)}
 
 
 def _of(name: str, values: list[float]) -> dict[str, float]:
-    if len(values) < 10:
+    if len(values) < 5:
         return {}
     cuts = quantiles(values, n=100)
     return {f"{name}_p50_ms": round(cuts[49], 2), f"{name}_p99_ms": round(cuts[98], 2)}

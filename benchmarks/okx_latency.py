@@ -147,7 +147,9 @@ async def ticks(port: int, home: str, count: int) -> dict[str, list[int]]:
             config, [plan], [account], [INSTRUMENT],
             Ports(store=store, venues={"main": Filled(venue, post)}, chance=Random, control=Nobody()),
             base_ns=SPAN_NS,
-            variant=Variant(watch=False, keep_candles=False, fixed_size=Decimal(1), stale_s=0),
+            variant=Variant(
+                commit_s=SPEED, watch=False, keep_candles=False, fixed_size=Decimal(1), stale_s=0
+            ),  # the journal is written every second of the machine, as live
             hooks=Hooks(
                 tap=store.append, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS, record=recorder(store)
             ),
