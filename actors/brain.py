@@ -158,11 +158,12 @@ class Brain(Actor):
             else:
                 self._abstain(question, f"the model's answer could not be read: {error}", answered.call)
             return
-        judged = thinking.judge(plan, answer, question.composed)
-        self._tell(plan, thinking.count(judged))
-        self._tell(plan, [thinking.decided_by(plan, "model")], "info")
         for each in self._open.pop(question.key):
-            self._follow(plan, each.briefing, each.readings, thinking.judge(plan, answer, each.composed), answer)
+            judged = thinking.judge(plan, answer, each.composed)
+            if each is question:
+                self._tell(plan, thinking.count(judged))
+                self._tell(plan, [thinking.decided_by(plan, "model")], "info")
+            self._follow(plan, each.briefing, each.readings, judged, answer)
 
     def _abstain(self, question: Question, reason: str, call: int = 0) -> None:
         """Nothing is opened, nothing is closed."""
