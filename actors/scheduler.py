@@ -55,7 +55,6 @@ class Rhythm:
     def __init__(self, plan: Plan, markets: Mapping[str, Sequence[str]]) -> None:
         self.plan = plan
         self.markets = markets  # market -> instruments
-        self.single = len(plan.instruments) * len(plan.brain.strategies) == 1  # no two signals of one instant
         self.enabled = plan.enabled
         self.warm = False
         self.pending: dict[tuple[str, str, str], Edge] = {}  # wait for company, the newest of a key
@@ -127,10 +126,7 @@ class Scheduler(Actor):
         if signal and rhythm.plan.brain.kind == "rules":
             if rhythm.grace:
                 rhythm.grace.cancel()
-            if rhythm.single:
-                self._woken(rhythm, "signal")
-            else:  # with all the signals of this instant
-                rhythm.grace = self.soon(self._woken, rhythm, "signal")
+            rhythm.grace = self.soon(self._woken, rhythm, "signal")  # with all the signals of this instant
         elif rhythm.grace is None:
             rhythm.grace = self.later(rhythm.plan.mode.grace_s, self._woken, rhythm, "edge")
 
