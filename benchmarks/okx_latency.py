@@ -41,6 +41,7 @@ from kokex.messages import Candle, Candles, Fill, Message, Order
 from kokex.ports import OrderReport, Saved
 from kokex.simulation.backtest import signals_only
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, Variant, build
+from tests.actors.desk import Deaf
 
 SPAN_NS = 1_000_000_000
 SPEED = 20.0  # twenty candles of a second in a second
@@ -80,13 +81,6 @@ def exchange(line: Connection) -> None:
         line.send(Exchange.seen)
 
     asyncio.run(serve())
-
-
-class Nobody:
-    """The control port of a run without people."""
-
-    def answer(self, request: int, body: object) -> None:
-        """Nobody asked."""
 
 
 class Filled:
@@ -145,7 +139,7 @@ async def ticks(port: int, home: str, count: int) -> dict[str, list[int]]:
         venue.up = True
         system = build(
             config, [plan], [account], [INSTRUMENT],
-            Ports(store=store, venues={"main": Filled(venue, post)}, chance=Random, control=Nobody()),
+            Ports(store=store, venues={"main": Filled(venue, post)}, chance=Random, control=Deaf()),
             base_ns=SPAN_NS,
             variant=Variant(
                 commit_s=SPEED, watch=False, keep_candles=False, fixed_size=Decimal(1), stale_s=0
