@@ -7,9 +7,13 @@ from math import ceil
 
 from msgspec import Struct
 
+from kokex.present.words import pct
+
 Points = Sequence[tuple[int, float]]  # (UTC nanoseconds, value), oldest first
 
 _BUCKETS = 1200  # a point or two for each pixel across
+_LARGE = 1e9
+_SHORT_NS = 600_000_000_000  # seconds matter
 
 
 class Picture(Struct, frozen=True):
@@ -55,15 +59,23 @@ def moment(at: int) -> datetime:
 
 def _summary(points: Points, deepest: float, currency: str) -> str:
     (first_ns, first), (last_ns, last) = points[0], points[-1]
-    change = f" ({100 * (last / first - 1):+.2f} %)" if first > 0 else ""
-    span = f"{moment(first_ns):%Y-%m-%d %H:%M} to {moment(last_ns):%Y-%m-%d %H:%M} UTC"
+    change = f" ({pct(100 * (last / first - 1), signed=True)})" if first > 0 else ""
+    clock = "%Y-%m-%d %H:%M" if last_ns - first_ns >= _SHORT_NS else "%Y-%m-%d %H:%M:%S"
+    span = f"{moment(first_ns):{clock}} to {moment(last_ns):{clock}} UTC"
     ends = f"{money(first)} to {money(last)} {currency}".rstrip()
-    return f"{span}   ·   {ends}{change}   ·   max drawdown {abs(deepest):.2f} %"
+    return f"{span}   ·   {ends}{change}   ·   max drawdown {pct(abs(deepest))}"
 
 
 def money(amount: float) -> str:
-    """Two decimals, or six significant digits when it is small: `1,234.50`, `0.0123457`."""
+    """Two decimals, six significant digits of what is small, none of what is large: `1,234.50`, `0.0123457`."""
+    if abs(amount) >= _LARGE:
+        return f"{amount:,.0f}"
     return f"{amount:,.2f}" if abs(amount) >= 100 or amount == 0 else f"{amount:.6g}"
+
+
+def level(value: float) -> str:
+    """What stands beside a line of the grid; millions where all digits would not fit: `102,500`, `3,750,000 M`."""
+    return f"{value / 1e6:,.10g} M" if abs(value) >= _LARGE else f"{value:,.10g}"
 
 
 _STEPS = [

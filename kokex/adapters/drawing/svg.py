@@ -3,10 +3,10 @@
 from html import escape
 from math import ceil, floor, log10
 
-from kokex.adapters.drawing.picture import Picture, Points, date_ticks
+from kokex.adapters.drawing.picture import Picture, Points, date_ticks, level
 
 _WIDTH, _HEIGHT = 1200, 700
-_LEFT, _RIGHT = 110, 1175
+_LEFT, _RIGHT = 110, 1150  # a date under the right edge needs the half of its width beyond it
 _EQUITY, _DRAWDOWN = (95, 465), (505, 640)  # top and bottom of each panel
 
 _STYLE = """
@@ -107,7 +107,7 @@ def _levels(low: float, high: float, up: _Scale, count: int) -> list[str]:
     for number in range(ceil(low / step), floor(high / step) + 1):
         y = up(number * step)
         lines.append(f'<line class="grid" x1="{_LEFT}" y1="{y}" x2="{_RIGHT}" y2="{y}"/>')
-        label = f"{number * step:,.{digits}f}"
+        label = level(round(number * step, digits))
         lines.append(f'<text x="{_LEFT - 10}" y="{y + 5}" text-anchor="end">{label}</text>')
     return lines
 

@@ -58,6 +58,33 @@ def test_the_html_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert set(re.findall(r"https?://[^\"]*", text)) == {"http://www.w3.org/2000/svg"}  # a name, not an address
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        [(ns(2025, 1, 1), 100_000.0), (ns(2025, 1, 2), 99_000.0)],  # a date under either edge
+        [(ns(2025, 1, 1), 1000.0), (ns(2025, 1, 1) + 9 * 10**9, 1012.5)],
+        [(ns(2025, 1, 1), 2.5e12), (ns(2025, 2, 1), 3.149416139344e12)],
+    ],
+)
+def test_no_word_is_cut_at_an_edge(tmp_path: Path, points: list[tuple[int, float]]) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib (the extra kokex[plot]) is not installed")
+    from matplotlib.image import imread
+
+    draw(points, tmp_path / "equity.png", currency="USDT")
+    shown = imread(tmp_path / "equity.png")[:, :, :3]
+    for edge in (shown[:3], shown[-3:], shown[:, :3], shown[:, -3:]):
+        assert edge.min() == 1, "something was drawn up to the edge"
+
+    draw(points, tmp_path / "equity.html", currency="USDT")
+    text = (tmp_path / "equity.html").read_text()
+    found = re.findall(r'<text x="([\d.]+)" y="[\d.]+"(?: text-anchor="(\w+)")?[^>]*>([^<]*)<', text)
+    assert len(found) > 8
+    for x, anchor, words in found:
+        width = 7.6 * len(words)  # of the 14 px of a sans serif
+        left = float(x) - {"middle": width / 2, "end": width, "": 0}[anchor]
+        assert 0 <= left <= left + width <= 1200, words
+
+
 def test_a_flat_curve_can_be_drawn(tmp_path: Path) -> None:
     draw([(at, 1000.0) for at, _ in POINTS], tmp_path / "flat.html")
     assert "nan" not in (tmp_path / "flat.html").read_text()
