@@ -6,8 +6,8 @@ uses becomes a Command to control, whose Answer goes back to the model, a failur
 every step.
 
 The model can only ask and prepare. Nothing it says becomes `confirm`: that command comes from a person alone, names a
-proposal by its number, and is taken from whoever the proposal was made for, once, while it is fresh. Then the order
-goes the way of every order of a person, through risk once more.
+proposal by its number, and is taken from whoever the proposal was made for, once, while it is fresh, over a restart
+too. Then the order goes the way of every order of a person, through risk once more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,12 +40,6 @@ LOAD_S = 5.0
 ENOUGH = "no more calls for this question; answer with what you know"
 
 
-class Kept(Struct, frozen=True):
-    """What is on record."""
-
-    conversations: int = 0  # so many there have been
-
-
 class Manners(Struct, frozen=True):
     """How it speaks."""
 
@@ -66,6 +60,13 @@ class Proposal(Struct, frozen=True, kw_only=True):
     order: dict[str, Any] | None = None  # as risk would size it now
     stop: str | None = None
     asked: int = 0  # id of the Remark in which the person asked for it
+
+
+class Kept(Struct, frozen=True):
+    """What is on record."""
+
+    conversations: int = 0  # so many there have been
+    proposals: tuple[Proposal, ...] = ()  # that wait for a yes
 
 
 class Used(Struct, frozen=True):
@@ -118,6 +119,7 @@ class Agent(Actor):
 
     def start(self, state: Kept) -> None:
         self._conversations = state.conversations
+        self._proposals = {each.number: each for each in state.proposals}
 
     # ---- what people say
 
@@ -151,7 +153,7 @@ class Agent(Actor):
             )  # fmt: skip
         else:
             self._conversations += 1
-            self._store.append(Saved(key=KEY, body=msgspec.msgpack.encode(Kept(self._conversations))))
+            self._keep()
             talk = Talk(command, self._conversations, until_ns)
             self.soon(self._begin, talk, (), ())
         self._talks[talk.conversation] = talk
@@ -293,6 +295,7 @@ class Agent(Actor):
             until_ns=self.now + round(FRESH_S * 1e9 * self._speed), asked=talk.asked,
         )  # fmt: skip
         self._proposals[number] = proposal
+        self._keep()
         talk.proposals.append(proposal)
         return {
             "state": "prepared, not sent: the person is asked for a yes or no when you have answered",
@@ -310,7 +313,9 @@ class Agent(Actor):
         found = self._proposals.get(int(number)) if number.isdecimal() else None
         if found is None or found.by != command.by:
             return None
-        return self._proposals.pop(found.number)
+        del self._proposals[found.number]
+        self._keep()  # before whatever comes of it: also after a crash it is taken once
+        return found
 
     def _confirm(self, command: Command) -> Any:
         proposal = self._taken(command)
@@ -334,6 +339,10 @@ class Agent(Actor):
         return {"declined": proposal is not None}
 
     # ---- on record
+
+    def _keep(self) -> None:
+        kept = Kept(self._conversations, tuple(self._proposals.values()))
+        self._store.append(Saved(key=KEY, body=msgspec.msgpack.encode(kept)))
 
     def _note(self, proposal: Proposal, text: str) -> None:
         turn = Turn(role="user", text=text)

@@ -2,7 +2,8 @@
 
 Listens by long polling. Whatever somebody does passes the gate (gate.py) before anything else looks at it. A command
 becomes a Command for control; what that answers is shown, in the place of a button's message or as a new one. What
-moves money or lifts a guard is asked back first, and done only on a tap of the same person, within a minute, once.
+moves money or lifts a guard is asked back first, and done only on a tap of the same person, within a minute, once;
+what waits for a tap outlives a restart.
 Free text goes to the agent (talking.py).
 
 When somebody else listens with the same token, commands wait and are told why; alerts go out all the same.
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from actors.control import CHAT
@@ -22,12 +24,14 @@ from kokex.config import Telegram
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
 from kokex.messages import Alert, Answer, Button, Command, Instrument, Notice, Spoken, Words
+from kokex.ports import Saved, Store
 from kokex.ports.chat import Chat, Greeting, Heard, MenuEntry
 from kokex.present import conversation
 from kokex.present.answers import About, Shown, show
 from kokex.present.commands import COMMANDS, Known, Misunderstood, Role, Spec, Unnamed, a, line_of, may, understand
 from kokex.present.rich import LONGEST, LONGEST_CAPTION, split
 
+KEY = "chat"
 HEAR_S = 60.0  # of a poll, all told
 GREET_S = 30.0
 ACKNOWLEDGE_S = 10.0
@@ -42,8 +46,16 @@ STRANGERS_S = 1.0  # after a poll that brought nothing but strangers
 MENU = tuple(MenuEntry(spec.name, spec.help) for spec in COMMANDS)
 
 
+class Kept(Struct, frozen=True):
+    """What is on record: acts that wait for a tap, by nonce, and for a one-time code, by user."""
+
+    taps: dict[str, Pending] = {}
+    codes: dict[int, Pending] = {}
+
+
 class Loaded(Struct, frozen=True):
     seed: str = ""  # of nonces; "": there is no chat
+    kept: Kept = Kept()
 
 
 class Waiting(Struct, frozen=True):
@@ -63,13 +75,14 @@ class Listener(Actor):
 
     def __init__(
         self, port: Chat | None, settings: Telegram, instruments: Mapping[str, Instrument], known: Known, speed: float,
-        runs: str, *, talks: bool = False,
+        runs: str, store: Store, *, talks: bool = False,
     ) -> None:  # fmt: skip
         """`port` None: no token, so nobody is heard. `speed`: of trading time. `runs`: what runs here, in words.
 
         `talks`: there is an agent, who understands free text.
         """
         self._port: Any = port
+        self._store = store
         self._settings = settings
         currency = next(iter(instruments.values())).quote
         self._about = About(instruments, currency, settings.time_zone)
@@ -87,12 +100,22 @@ class Listener(Actor):
         self._conflict_ns = 0  # since when somebody else listens
 
     async def load(self) -> Loaded:
-        return Loaded(await self._port.seed()) if self._port else Loaded()
+        if not self._port:
+            return Loaded()
+        body = await self._store.saved(KEY)
+        return Loaded(await self._port.seed(), msgspec.msgpack.decode(body, type=Kept) if body else Kept())
 
     def start(self, state: Loaded) -> None:
         if state.seed:
-            self._nonces = Nonces(state.seed)
+            self._nonces = Nonces(state.seed, state.kept.taps)
+            self._codes = dict(state.kept.codes)
+            for nonce, pending in state.kept.taps.items():
+                self.later(max(0, pending.until_ns - self.now) / 1e9, self._expire, nonce)
             self._greet()
+
+    def _keep(self) -> None:
+        kept = Kept(self._nonces.pending, self._codes)
+        self._store.append(Saved(key=KEY, body=msgspec.msgpack.encode(kept)))
 
     # ---- listening
 
@@ -171,6 +194,8 @@ class Listener(Actor):
     def _message(self, heard: Heard, role: Role) -> None:
         text = heard.text.strip()
         pending = self._codes.pop(heard.user, None)
+        if pending:
+            self._keep()
         if pending is not None and CODE.fullmatch(text):
             self._check_code(pending, text.replace(" ", ""))
         elif text.startswith("/"):
@@ -263,6 +288,7 @@ class Listener(Actor):
         pending = Pending(user, spec.asks, args, line, self.now + valid_ns, name=spec.name, proposal=proposal)
         pending.wants_code = self._settings.totp and spec.role == "owner"
         nonce = self._nonces.make(pending)
+        self._keep()
         buttons = ((Button("✅ Yes", f"y:{nonce}"), Button("✖️ No", f"n:{nonce}")),)
         notice = Notice(words=conversation.question(spec, args, said), buttons=buttons)
         self.ask("notifier", notice, then=partial(self._asked_back, nonce), timeout_s=NOTICE_S * self._speed)
@@ -273,22 +299,28 @@ class Listener(Actor):
         if pending is None:
             return
         if isinstance(message, Failure):
-            self._nonces.forget(nonce)
+            self._forget(nonce)
             return
         valid_s = VALID_S * self._speed
         pending.message, pending.until_ns = message, self.now + round(valid_s * 1e9)
+        self._keep()
         self.later(valid_s, self._expire, nonce)
 
     def _expire(self, nonce: str) -> None:
         if pending := self._nonces.get(nonce):
-            self._nonces.forget(nonce)
+            self._forget(nonce)
             self.say(conversation.expired(pending.line), edit=pending.message)
+
+    def _forget(self, nonce: str) -> None:
+        self._nonces.forget(nonce)
+        self._keep()
 
     def _confirmed(self, nonce: str, heard: Heard, *, yes: bool) -> str:
         """What to show for a moment."""
         pending = self._nonces.take(nonce, heard, self.now)
         if isinstance(pending, str):
             return pending
+        self._keep()  # before whatever comes of it: also after a crash it is done once
         pending.message = heard.message
         if not yes:
             if pending.proposal:
@@ -299,6 +331,7 @@ class Listener(Actor):
         if pending.wants_code:
             pending.until_ns = self.now + round(VALID_S * 1e9 * self._speed)
             self._codes[heard.user] = pending
+            self._keep()
             self.say(conversation.wants_code(pending.line), edit=heard.message)
             return ""
         self._execute(pending)

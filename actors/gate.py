@@ -4,6 +4,7 @@ Deny by default and in silence: a stranger learns nothing, not even that somebod
 person is asked to confirm, once, for a minute, by nobody else.
 """
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import final
 
@@ -65,37 +66,38 @@ class Pending(Struct):
 class Nonces:
     """Acts that wait for confirmation."""
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, pending: Mapping[str, Pending] | None = None) -> None:
+        """`pending`: what waited when the former run ended."""
         self._seed = seed.encode()[:64]
         self._made = 0
-        self._pending: dict[str, Pending] = {}
+        self.pending = dict(pending or {})
 
     def make(self, pending: Pending) -> str:
         """A nonce for the act: 16 letters, of user, act and arguments."""
         self._made += 1
         what = f"{self._made} {pending.user} {pending.verb} {sorted(pending.args.items())} {pending.until_ns}"
         nonce = blake2b(what.encode(), key=self._seed, digest_size=8).hexdigest()
-        if len(self._pending) >= MOST_PENDING:
-            del self._pending[next(iter(self._pending))]
-        self._pending[nonce] = pending
+        if len(self.pending) >= MOST_PENDING:
+            del self.pending[next(iter(self.pending))]
+        self.pending[nonce] = pending
         return nonce
 
     def get(self, nonce: str) -> Pending | None:
-        return self._pending.get(nonce)
+        return self.pending.get(nonce)
 
     def forget(self, nonce: str) -> None:
-        self._pending.pop(nonce, None)
+        self.pending.pop(nonce, None)
 
     def take(self, nonce: str, heard: Heard, now: int) -> Pending | str:
         """The act, which is then no longer pending; or why not."""
-        pending = self._pending.get(nonce)
+        pending = self.pending.get(nonce)
         if pending is None:
             return "this was answered, or is too old"
         if pending.user != heard.user:
             return "this is for somebody else to answer"
         if pending.message and heard.message != pending.message:
             return "this button is a copy"
-        del self._pending[nonce]
+        del self.pending[nonce]
         if now > pending.until_ns:
             return "too late: it was valid for a minute"
         return pending

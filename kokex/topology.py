@@ -296,7 +296,7 @@ def build(
     def chat(_: str) -> Listener:
         names = Known(tuple(known), tuple(by_name), tuple(cash))
         talks, runs = ports.llm is not None, _about(config, plans)
-        return Listener(ports.chat, config.telegram, known, names, config.market.speed, runs, talks=talks)
+        return Listener(ports.chat, config.telegram, known, names, config.market.speed, runs, store, talks=talks)
 
     def market_of(symbol: str) -> str:
         return known[symbol].calendar

@@ -101,7 +101,7 @@ class Room:
     """A person, a model, and the actors between them and an order."""
 
     def __init__(
-        self, store: DirectStore | None = None, *, manners: Manners | None = MANNERS, mute: bool = False
+        self, store: DirectStore | None = None, *, manners: Manners | None = MANNERS, mute: bool = False, run: int = 1
     ) -> None:
         self.store = store or memory()
         self.socket = Socket()
@@ -121,7 +121,7 @@ class Room:
                 "control": Controller(plans, INSTRUMENTS, self.socket, list, self.store),
             },
             store=self.store,
-            first_id=1 << 40 if store else 0,
+            first_id=run << 40 if store else 0,
         )
         self.desk.tell("risk[main]", rich())
         self.desk.tell("control", rich())
@@ -280,6 +280,21 @@ def test_a_yes_that_comes_too_late_does_nothing() -> None:
     room.desk.wait(FRESH_S + 1)
     assert "too old" in room.command("confirm", proposal=str(answer["proposals"][0]["proposal"]))["error"]
     assert room.decisions() == []
+
+
+def test_what_was_prepared_outlives_a_restart_and_is_still_taken_once_and_only_while_it_is_fresh() -> None:
+    room = Room()
+    script = (uses("place_order", act="buy", instrument=BTC, size="1"), words("Shall I?"))
+    first, second = (str(room.say("buy one", *script)["proposals"][0]["proposal"]) for _ in range(2))
+    again = Room(room.store)
+    assert again.command("confirm", VIEWER, proposal=first)["error"].startswith("this proposal is answered or too old")
+    assert again.command("confirm", proposal=first)["verdict"] == "approved"
+    assert again.decisions() == [("open_long", BTC, Decimal(1))]
+    third = Room(room.store, run=2)
+    assert "error" in third.command("confirm", proposal=first)
+    third.desk.wait(FRESH_S + 1)
+    assert "too old" in third.command("confirm", proposal=second)["error"]
+    assert third.decisions() == []
 
 
 def test_who_may_only_ask_gets_no_tool_for_orders() -> None:

@@ -106,7 +106,6 @@ class Played:
     answers: list[Delivery] = field(default_factory=list)  # to the next messages: they are not taken
     _heard: list[Heard] = field(default_factory=list)
     _updates: int = 0
-    _numbers: int = 0
     _news: anyio.Event = field(default_factory=anyio.Event)
 
     # ---- the port
@@ -141,8 +140,7 @@ class Played:
             shown.text, shown.data, shown.labels = message.words.text, data, labels
             shown.edits += 1
             return Delivery(state="sent", message=message.edit)
-        self._numbers += 1
-        shown = Showing(self._numbers, message.words.text, data, labels, message.picture, message.silent)
+        shown = Showing(len(self.messages) + 1, message.words.text, data, labels, message.picture, message.silent)
         self.messages[shown.number] = shown
         self.sent.append(shown)
         return Delivery(state="sent", message=shown.number)
@@ -209,6 +207,7 @@ class Scene:
         self.path = path
         self.config = config
         self.now_ns = START_NS
+        self._messages: dict[int, Showing] = {}  # the chat outlives every session
         self.system: System
         self._codes = codes
         self._llm = Model(self, says) if says else None
@@ -239,7 +238,7 @@ class Scene:
             self.path, now_ns=self.now_ns, mode=RECORDED, version="0",
             config_json=msgspec.json.encode(self.config).decode(), tag_factory=lambda: "abcdef",
         )  # fmt: skip
-        chat = Played(lambda: self.system.now, self._codes)
+        chat = Played(lambda: self.system.now, self._codes, self._messages)
         inline = Inline(store, self.path, self.config)
         self.system = daemon(
             self.config,

@@ -84,6 +84,36 @@ def test_what_the_agent_prepared_wants_the_tap_of_who_asked_and_replays(tmp_path
     assert (again.differences, again.rows["remarks"]) == ((), sum(remarks for _, remarks in begun))
 
 
+def test_a_button_from_before_a_restart_still_does_what_it_says_once_and_within_its_minute(tmp_path: Path) -> None:
+    path, asked = tmp_path / "k.db", list[Showing]()
+
+    async def before(chat: Played) -> None:
+        asked.append(await answered(chat, "buy some", TRADER))
+        await chat.say("/buy eth 1", TRADER)
+        asked.append(chat.sent[-1])
+        asked.append(await answered(chat, "buy some", OWNER))
+
+    async def after(chat: Played) -> None:
+        agents, command, _ = asked
+        assert await chat.tap(agents, agents.data[0], OWNER) == "this is for somebody else to answer"
+        for each in (agents, command):
+            yes = each.data[0]
+            assert await chat.tap(each, yes, TRADER) == ""
+            assert "approved: buy" in each.text
+            assert await chat.tap(each, yes, TRADER) == "this was answered, or is too old"
+
+    async def late(chat: Played) -> None:
+        assert asked[2].text.endswith("Not confirmed within a minute: nothing was done.")
+        assert asked[2].data == []
+        assert await chat.tap(asked[2], "y:0123456789abcdef", OWNER) == "this was answered, or is too old"
+
+    scene = Scene(path, SMART, says=clerk)
+    scene.play(before)
+    scene.play(after, warm_s=10)
+    scene.play(late, warm_s=70)
+    assert sorted(each.instrument for each in entries(path)) == ["BTC-USDT-SWAP", "ETH-USDT-SWAP"]
+
+
 @pytest.mark.parametrize(("goes_on_s", "number"), [(3600.0, 1), (30.0, 2)])
 def test_what_is_said_within_the_hour_goes_on_and_then_begins_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, goes_on_s: float, number: int

@@ -1,9 +1,12 @@
 """`kokex chat` as a person has it: a real terminal, a real daemon, a real SDK, and a model on loopback."""
 
 import json
+import signal
 import threading
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.cli.daemons import daemon, kokex
 from tests.cli.terminals import END, Terminal, terminal
@@ -85,6 +88,24 @@ def test_a_conversation_in_a_terminal(tmp_path: Path) -> None:
         assert again.code == 0, again.err + again.out
 
     assert b"sk-loopback" not in (tmp_path / "data" / "kokex.db").read_bytes()
+
+
+@pytest.mark.parametrize("how_it_ends", [signal.SIGTERM, signal.SIGKILL])
+def test_a_question_that_stands_while_the_daemon_restarts_can_still_be_answered(
+    tmp_path: Path, how_it_ends: signal.Signals
+) -> None:
+    with models(Assistant()) as server:
+        how = {**CALM, "KOKEX__LLM__BASE_URL": server.url}
+        with daemon(tmp_path, settings=how) as running:
+            running.wait_for("price")
+            with terminal(tmp_path, "chat", settings=how) as screen:
+                screen.shows("> ")
+                asks(screen, "buy", "Buy 0.5 BTC-USDT-SWAP at the market? [y/N]: ")
+                running.end(how_it_ends)
+                with daemon(tmp_path, settings=how) as again:
+                    again.wait_for("price")
+                    assert "approved: buy 0.5 BTC-USDT-SWAP market" in asks(screen, "y", "> ")
+                    assert held(tmp_path, how) == [("BTC-USDT-SWAP", "0.5")]
 
 
 def _on_record(place: Path, how: dict[str, str], server: Models) -> None:
