@@ -28,8 +28,9 @@ SLEW = 1_000  # ...beyond one thousandth, twice what NTP slews
 FORGOTTEN_NS = 33 * 24 * HOUR  # no window is longer
 
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
-# Who may draw on the reserve once its own share is spent: what trading needs, and a person who asks.
-DRAW: frozenset[Purpose] = frozenset({"scheduled", "event", "chat"})
+# Cycles: they alone may draw on the reserve once their own share is spent, and have the last request of a minute. What
+# a person asks for in conversation never costs trading an answer.
+CYCLES: frozenset[Purpose] = frozenset({"scheduled", "event"})
 
 
 class Quota(Struct, frozen=True, kw_only=True):
@@ -155,17 +156,19 @@ class Ledger:
         spent = [each for each in self._attempts.values() if each.state != "unsent"]
         here = [each for each in spent if each.provider == provider]
         today = [each for each in here if _same_day(each, now, zone, trusted=trusted)]
+        kept = 1 if quota.rpm > 1 and purpose not in CYCLES else 0
         waits = [
             _blocked(here, now),
-            _rolling(here, now, quota.rpm, MINUTE, "requests in a minute"),
+            _rolling(here, now, quota.rpm - kept, MINUTE, "requests in a minute"),
             _rolling(here, now, quota.per_24h, 24 * HOUR, "requests in 24 hours"),
+            self._share_of_24h(purpose, here, quota.per_24h, now),
         ]
         day = Wait(_day_left(today, now, zone, trusted=trusted))
         if quota.rpd:
             if len(today) >= quota.rpd:
                 waits.append(day._replace(why=f"{quota.rpd} requests a day"))
             elif not self._has_share(purpose, _counted(today), Decimal(1), Decimal(quota.rpd), whole=True):
-                waits.append(day._replace(why=f"the share of {purpose} in {quota.rpd} requests a day"))
+                waits.append(day._replace(why=_share(purpose, f"{quota.rpd} requests a day")))
         waits.append(self._money(purpose, spent, usd, now, trusted=trusted))
         return max(waits, key=lambda wait: wait.ns)
 
@@ -201,17 +204,29 @@ class Ledger:
             if sum((each.usd for each in today), usd) > budget.usd_per_day:
                 waits.append(day._replace(why=f"{budget.usd_per_day} dollars a day"))
             elif not self._has_share(purpose, _cost(today), usd, budget.usd_per_day, whole=False):
-                waits.append(day._replace(why=f"the share of {purpose} in {budget.usd_per_day} dollars a day"))
+                waits.append(day._replace(why=_share(purpose, f"{budget.usd_per_day} dollars a day")))
         if budget.usd_per_month:
             month = [each for each in spent if _same_month(each, now, trusted=trusted)]
+            left = Wait(_month_left(month, now, trusted=trusted))
             if sum((each.usd for each in month), usd) > budget.usd_per_month:
-                waits.append(Wait(_month_left(month, now, trusted=trusted), f"{budget.usd_per_month} dollars a month"))
+                waits.append(left._replace(why=f"{budget.usd_per_month} dollars a month"))
+            elif purpose not in CYCLES and not self._has_share(
+                purpose, _cost(month), usd, budget.usd_per_month, whole=False
+            ):
+                waits.append(left._replace(why=_share(purpose, f"{budget.usd_per_month} dollars a month")))
         return max(waits, key=lambda wait: wait.ns)
+
+    def _share_of_24h(self, purpose: Purpose, here: list[Attempt], most: int, now: Moment) -> Wait:
+        window = [each for each in here if each.age_ns(now) < 24 * HOUR]
+        if not most or self._has_share(purpose, _counted(window), Decimal(1), Decimal(most), whole=True):
+            return NOW
+        oldest_ns = max((each.age_ns(now) for each in window if each.purpose == purpose), default=0)
+        return Wait(24 * HOUR - oldest_ns, _share(purpose, f"{most} requests in 24 hours"))
 
     def _has_share(
         self, purpose: Purpose, used: Mapping[Purpose, Decimal], more: Decimal, total: Decimal, *, whole: bool
     ) -> bool:
-        """Whether a purpose's own share, or the reserve, has room for `more`."""
+        """Whether a purpose's own share has room for `more`, or else the reserve."""
         shares = self._budget.shares
         if not shares:
             return True
@@ -221,7 +236,7 @@ class Ledger:
         after = used.get(purpose, Decimal(0)) + more
         if after <= own[purpose]:
             return True
-        if purpose not in DRAW:
+        if purpose not in CYCLES:
             return False
         drawn = sum(
             (max(Decimal(0), used.get(each, Decimal(0)) - own[each]) for each in PURPOSES if each != purpose),
@@ -262,6 +277,10 @@ def _rolling(attempts: list[Attempt], now: Moment, most: int, window_ns: int, wh
     if len(ages) < most:
         return NOW
     return Wait(window_ns - ages[most - 1], f"{most} {what}")  # until the oldest that stands in the way is out
+
+
+def _share(purpose: Purpose, of: str) -> str:
+    return f"the share of {purpose} in {of} (llm.shares)"
 
 
 def _same_day(attempt: Attempt, now: Moment, zone: ZoneInfo, *, trusted: bool) -> bool:

@@ -18,7 +18,7 @@ SchemaMode = Literal["", "native", "json", "prose"]
 
 
 class Shares(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a day's requests and dollars are shared; what is left is a reserve for cycles and for people."""
+    """How a day's requests and dollars are shared; what is left is a reserve for cycles."""
 
     scheduled: Share = 0.4  # cycles by the clock
     event: Share = 0.2  # cycles that an edge or a person woke

@@ -1,6 +1,7 @@
 """The ledger: under failures, restarts and clocks that are set, a provider never sees a request too many."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -103,7 +104,8 @@ quotas = st.builds(
     Quota, rpm=st.sampled_from([0, 0, 1, 3]), rpd=st.sampled_from([0, 2, 5]), per_24h=st.sampled_from([0, 0, 4]),
     reset_zone=st.sampled_from(["UTC", PACIFIC, "Asia/Seoul"]),
 )  # fmt: skip
-shares = st.sampled_from([{}, {"scheduled": 0.4, "event": 0.2, "chat": 0.1, "news": 0.1, "research": 0.05}])
+SHARES: Mapping[Purpose, float] = {"scheduled": 0.4, "event": 0.2, "chat": 0.1, "news": 0.1, "research": 0.05}
+shares = st.sampled_from([{}, SHARES])
 budgets = st.builds(
     Budget, usd_per_day=st.sampled_from([Decimal(0), Decimal("0.025")]), shares=shares,
     usd_per_month=st.sampled_from([Decimal(0), Decimal("0.055")]),
@@ -172,6 +174,38 @@ def test_a_quota_is_used_to_its_last_request_day_after_day() -> None:
         machine.true_ns = START + (machine.true_ns - START + MINUTE) // MINUTE * MINUTE
     days = Counter(_date(at, ZoneInfo("UTC")) for at in machine.seen)
     assert list(days.values()) == [20, 20, 20]
+
+
+TWENTY = Decimal("0.20")  # that many requests
+
+
+@pytest.mark.parametrize(
+    ("quota", "budget", "cycles"),
+    [  # of twenty: shares of 8, 4, 2, 2 and 1, and a reserve of 3
+        (Quota(rpd=20), {}, 15),
+        (Quota(per_24h=20), {}, 15),
+        (Quota(), {"usd_per_day": TWENTY}, 15),
+        (Quota(), {"usd_per_month": TWENTY}, 18),  # of which days are what is shared, and cycles may use what is left
+    ],
+)
+def test_conversation_has_its_share_and_never_takes_what_cycles_are_promised(
+    quota: Quota, budget: Any, cycles: int
+) -> None:
+    machine = Machine(quota, Budget(**budget, shares=SHARES))
+    chats = sum(machine.ask("chat", "answered", SECOND, CENT) for _ in range(50))
+    assert chats == 2
+    wait = machine.ledger.wait("p", "chat", CENT, machine.now())
+    assert (wait.ns > HOUR, wait.why.startswith("the share of chat in "), "llm.shares" in wait.why) == (True,) * 3
+    went = [machine.ask(purpose, "answered", SECOND, CENT) for _ in range(20) for purpose in ("scheduled", "event")]
+    assert sum(went) == cycles
+    assert not machine.ask("chat", "answered", SECOND, CENT)
+
+
+def test_the_last_request_of_a_minute_is_a_cycles() -> None:
+    machine = Machine(Quota(rpm=3), Budget())
+    assert [machine.ask("chat", "answered", SECOND, CENT) for _ in range(4)] == [True, True, False, False]
+    assert machine.ask("event", "answered", SECOND, CENT)
+    assert not machine.ask("event", "answered", SECOND, CENT)
 
 
 def test_the_day_of_a_provider_begins_where_it_lives() -> None:
