@@ -13,6 +13,7 @@ from kokex.brain.wording import CORE, SECTIONS, BadWording
 from kokex.cli.asking import reading
 from kokex.cli.options import CONFIG, DATABASE, JSON, configured
 from kokex.cli.output import Mistake, emit_json, show
+from kokex.cli.thinking import unlisted
 from kokex.messages import LlmCall
 from kokex.present import brain as tables
 from kokex.present.words import clock
@@ -109,16 +110,22 @@ def prompt(
 def cost(days: int, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Dollars a day, by model and purpose; what was reserved and never resolved counts at its most.
 
+    A model whose price is not known is counted at the dearest, and that is said.
+
     \b
     Example
       kokex brain cost --days 7
     """
-    with reading(configured(config_file, db)) as reader:
+    config = configured(config_file, db)
+    with reading(config) as reader:
         found = reader.ask(llm_calls.cost(days))
+    assumed = [f"{each.found}; {each.remedy}" for each in unlisted(config)]
     if as_json:
-        emit_json({"days": found, "usd": str(sum(each.usd for each in found))})
+        emit_json({"days": found, "usd": str(sum(each.usd for each in found)), "assumed": assumed})
     else:
         show(tables.cost(found))
+        for note in assumed:
+            click.echo(note, err=True)
 
 
 @brain.command()

@@ -9,7 +9,7 @@ from msgspec import Struct
 from kokex.brain.models import Endpoint, endpoint
 from kokex.cli.output import Mistake
 from kokex.cli.outside import memory as remembering
-from kokex.cli.thinking import providers, wording
+from kokex.cli.thinking import providers, unlisted, wording
 from kokex.config import Config
 from kokex.messages import Fault
 
@@ -40,9 +40,8 @@ def models(config: Config) -> Iterator[Finding]:
     yield Finding("prompts", "ok", f"wording {texts.version}")
     for each in (endpoint(table) for table in config.llm.chain):
         yield anyio.run(_probe, port, each)
-        if not each.priced:
-            found = f"no price is known of {each.model}: {each.usd_in} and {each.usd_out} dollars a million are assumed"
-            yield Finding(f"price of {each.name}", "warn", found, "set usd_in and usd_out in [llm]")
+    for name, found, remedy in unlisted(config):
+        yield Finding(f"price of {name}", "warn", found, remedy)
 
 
 def memory(config: Config) -> Iterator[Finding]:

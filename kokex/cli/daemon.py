@@ -35,7 +35,7 @@ from kokex.cli.output import Mistake
 from kokex.cli.outside import feeds, kronos, memory
 from kokex.cli.people import People, people_of
 from kokex.cli.streams import Streams
-from kokex.cli.thinking import providers, wording
+from kokex.cli.thinking import providers, unlisted, wording
 from kokex.config import Config, Plan
 from kokex.kernel.starter import Escalated
 from kokex.kernel.system import Hooks, System
@@ -279,6 +279,8 @@ async def _trade(job: Job, store: LiveStore, people: People, console: LineConsol
         except OSError as error:
             raise DaemonError(f"control socket {socket}: {error.strerror or error}") from None
         _greet(narrator, console, pace.now(), config, store.session, socket)
+        for each in unlisted(config):
+            console(pace.now(), "WARNING", "llm", f"{each.found}; {each.remedy}")
         if people.note:
             console(pace.now(), "INFO", "chat", people.note)
         if config.market.source == "okx":

@@ -1,6 +1,7 @@
 """The language models of a configuration, ready to be asked."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from kokex.adapters.host.prompts import read_wording
 from kokex.brain.models import endpoint
@@ -39,3 +40,26 @@ def wording(config: Config) -> Wording | None:
         return read_wording(config.llm.prompts)
     except BadWording as error:
         raise Mistake(f"llm.prompts: {error}") from None
+
+
+class Unlisted(NamedTuple):
+    """A model whose price nobody told, so that the dearest is assumed and budgets are used up early."""
+
+    name: str
+    found: str
+    remedy: str
+
+
+def unlisted(config: Config) -> Iterator[Unlisted]:
+    for place, table in enumerate(config.llm.chain):
+        each = endpoint(table)
+        if each.priced:
+            continue
+        ways = [("in", table.usd_in, each.usd_in), ("out", table.usd_out, each.usd_out)]
+        assumed = " and ".join(f"{usd} dollars a million tokens {way}" for way, told, usd in ways if told < 0)
+        where = "[llm]" if place == 0 else f"{each.name} of [[llm.fallbacks]]"
+        yield Unlisted(
+            each.name,
+            f"{each.model} is not in the list of prices: {assumed} are assumed, the dearest known",
+            f"set usd_in and usd_out in {where}; until then what it may cost (usd_per_day) is used up too early",
+        )

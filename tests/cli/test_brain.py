@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -78,6 +79,33 @@ def test_ten_instruments_are_one_question_and_an_unchanged_snapshot_is_none(tmp_
     assert ask(tmp_path, how, "replay")["same"]
     record = (tmp_path / "data" / "kokex.db").read_bytes()
     assert b"sk-loopback" not in record
+
+
+def test_a_price_that_nobody_knows_is_told_with_the_keys_that_set_it_right(tmp_path: Path, server: Models) -> None:
+    how = settings(server)
+    told = "loopback is not in the list of prices: 10 dollars a million tokens in and 50 dollars a million tokens out"
+    with daemon(tmp_path, settings=how) as running:
+        assert told in running.wait_for("llm")
+        running.wait_for("decision")
+        running.end()
+    cost = ask(tmp_path, how, "brain", "cost")
+    (note,) = cost["assumed"]
+    assert (told in note, "set usd_in and usd_out in [llm]" in note) == (True, True)
+    assert note in kokex(tmp_path, "brain", "cost", settings=how).err
+    found = {each["what"]: each for each in ask(tmp_path, how, "doctor")["findings"]}
+    assert found["price of loopback"]["state"] == "warn"
+    spent = sum((Decimal(day["usd"]) for day in cost["days"]), Decimal(0))
+    assert spent == (2500 * 10 + 40 * 50) * len(server.seen) / Decimal(1_000_000)
+
+    right, before = {**how, "KOKEX__LLM__USD_IN": "0.2", "KOKEX__LLM__USD_OUT": "1"}, len(server.seen)
+    with daemon(tmp_path, "--db", "right.db", settings=right) as running:
+        running.wait_for("decision")
+        running.end()
+    assert not [line for line in running.lines if "list of prices" in line]
+    cost = ask(tmp_path, right, "brain", "cost", "--db", "right.db")
+    assert cost["assumed"] == []
+    spent = sum((Decimal(day["usd"]) for day in cost["days"]), Decimal(0))
+    assert spent == Decimal("0.00054") * (len(server.seen) - before)
 
 
 def test_what_is_recorded_in_other_words_is_not_replayed(tmp_path: Path, server: Models) -> None:
