@@ -33,6 +33,7 @@ from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import Failure
 from kokex.messages import Alert, Allowance, Answered, Fault, LlmCall, Moment, Prompt, Purpose, Reply, Sent
 from kokex.ports import Llm, Saved, Store
+from kokex.present.words import apart
 
 CLOCK = "llm.clock"
 COMMIT_S = 5.0
@@ -81,6 +82,7 @@ class Caller(Actor):
         self._job: Job | None = None
         self._allowed: dict[Purpose, int] = {}
         self._silent: set[str] = set()  # providers whose failure was told
+        self._clock_told = False  # that it is wrong
         self._limited = Rate("answered with 429, slow down", worst=0.3)
 
     async def load(self) -> Kept:
@@ -195,6 +197,9 @@ class Caller(Actor):
         )  # fmt: skip
 
     def _sent(self, job: Job, call: LlmCall, to: Endpoint, sent: Sent | Failure) -> None:
+        if not isinstance(sent, Failure) and not self._clock_told and (told := apart(sent.ahead_s, to.name)):
+            self._clock_told = True
+            self.emit(Alert(severity="warning", kind="clock", text=f"{told}; budgets of a day are counted by it"))
         if isinstance(sent, Failure):  # it may still be under way: it counts for as long as it can arrive
             fault = Fault(kind="timeout", text=sent.text)
             self._failed(job, call, to, fault, None, 0)

@@ -12,6 +12,7 @@ from kokex.cli.outside import memory as remembering
 from kokex.cli.thinking import providers, unlisted, wording
 from kokex.config import Config
 from kokex.messages import Fault
+from kokex.present.words import apart
 
 if TYPE_CHECKING:
     from kokex.adapters.llm.client import Providers
@@ -40,6 +41,8 @@ def models(config: Config) -> Iterator[Finding]:
     yield Finding("prompts", "ok", f"wording {texts.version}")
     for each in (endpoint(table) for table in config.llm.chain):
         yield anyio.run(_probe, port, each)
+        if told := apart(port.ahead_s(each.name), each.name):
+            yield Finding("system clock", "warn", told, "set the system clock (NTP), then look again")
     for name, found, remedy in unlisted(config):
         yield Finding(f"price of {name}", "warn", found, remedy)
 

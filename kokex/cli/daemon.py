@@ -44,7 +44,7 @@ from kokex.market.watch import LONG
 from kokex.messages import Instrument, Message
 from kokex.paper.durable import DurablePaperVenue
 from kokex.ports import Settings, StoreError, Venue
-from kokex.present.words import age, clock
+from kokex.present.words import age, apart, clock
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, daemon
 from strategies.spec import BadParameter, UnknownStrategy
 from strategies.spec import build as build_strategy
@@ -279,6 +279,8 @@ async def _trade(job: Job, store: LiveStore, people: People, console: LineConsol
         except OSError as error:
             raise DaemonError(f"control socket {socket}: {error.strerror or error}") from None
         _greet(narrator, console, pace.now(), config, store.session, socket)
+        if told := apart(-job.ahead_ns / 1e9, "OKX"):
+            console(pace.now(), "WARNING", "clock", told)
         for each in unlisted(config):
             console(pace.now(), "WARNING", "llm", f"{each.found}; {each.remedy}")
         if people.note:

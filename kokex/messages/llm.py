@@ -110,6 +110,7 @@ class Sent(Struct, frozen=True):
     ended: Moment
     took_ms: int
     shown: str = ""  # of a recording: what the model had been shown, which need not be the prompt
+    ahead_s: int = 0  # our clock of the provider's, as far as its answer tells
 
 
 class Answered(Struct, frozen=True, kw_only=True):

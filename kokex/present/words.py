@@ -74,6 +74,14 @@ def local_date(at_ns: int, zone: str) -> str:
     return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, ZoneInfo(zone)):%Y-%m-%d}"
 
 
+def apart(ahead_s: float, whose: str) -> str:
+    """What is to be said of the system clock, if it and somebody else's differ by more than a minute; else nothing."""
+    if abs(ahead_s) <= 60:
+        return ""
+    way = "ahead of" if ahead_s > 0 else "behind"
+    return f"the system clock is {age(round(abs(ahead_s) * 1e9))} {way} that of {whose}: set it (NTP)"
+
+
 def listed(words: tuple[str, ...], most: int = 4) -> str:
     """`a, b, c` or, when there are many, `a, b, c, d and 3 more`."""
     more = len(words) - most

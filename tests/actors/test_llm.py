@@ -26,6 +26,7 @@ class Model:
         self.on_disk: list[int] = []  # how many reservations were on disk as each was sent
         self.now: Callable[[], int] = lambda: START
         self.stepped_ns = 0
+        self.ahead_s = 0
         self.store: DirectStore | None = None
 
     async def moment(self) -> Moment:
@@ -35,7 +36,7 @@ class Model:
         self.sent.append(provider)
         assert self.store
         self.on_disk.append(len(self.store.ask(llm_calls.newest(1000))))
-        return Sent(self.script(provider, len(self.sent)), await self.moment(), 5)
+        return Sent(self.script(provider, len(self.sent)), await self.moment(), 5, ahead_s=self.ahead_s)
 
 
 class Asker(Actor):
@@ -78,6 +79,15 @@ def test_a_request_is_on_disk_before_it_is_sent_and_its_answer_after() -> None:
     assert (before.state, before.call, after.state, after.call) == ("reserved", 0, "ok", before.id)
     assert (after.input_tokens, after.output_tokens, after.usd) == (1000, 100, Decimal("0.002"))
     assert (before.prompt, len(before.request) > 0, answer.call) == (after.prompt, True, before.id)
+
+
+def test_a_clock_that_is_not_the_providers_is_told_once() -> None:
+    room = Room(rpm=0)
+    for room.model.ahead_s in (60, -7200, 90, 0):
+        room.ask()
+    (alert,) = room.desk.take(Alert)
+    assert (alert.severity, alert.kind) == ("warning", "clock")
+    assert alert.text.startswith("the system clock is 2 h 00 min behind that of m: set it (NTP)")
 
 
 def test_a_day_has_no_more_requests_than_its_quota() -> None:

@@ -103,7 +103,9 @@ class Models:
         if asked.get("stream"):
             return await self._stream(request, act, events(act, asked["model"]))
         body = json.dumps(whole(act, asked["model"])).encode() if act.raw is None else act.raw
-        response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Content-Length": str(len(body)), **act.headers}
+        )
         await response.prepare(request)
         await response.write(body[: len(body) // 2] if act.cut else body)
         if act.cut:
@@ -112,7 +114,7 @@ class Models:
         return response
 
     async def _stream(self, request: web.Request, act: Act, events: Iterator[bytes]) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", **act.headers})
         await response.prepare(request)
         for number, event in enumerate(events):
             if act.cut and number == 3:

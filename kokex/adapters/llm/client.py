@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 
 from kokex.adapters.host.clock import moment
+from kokex.adapters.llm.dates import Dates
 from kokex.adapters.llm.faults import fault_of
 from kokex.adapters.secrets.secret import Secret
 from kokex.brain.models import Endpoint
@@ -37,6 +38,7 @@ class Providers:
         self._endpoints = {each.name: each for each in endpoints}
         self._secrets = dict(secrets)
         self._clients: dict[str, Client] = {}
+        self._dates = {name: Dates() for name in self._endpoints}
         self.told = told
 
     async def warm(self) -> None:
@@ -60,7 +62,8 @@ class Providers:
         except Exception as error:  # a bug in an SDK is no reason to lose the count
             outcome = fault_of(error)
         ended = moment()
-        return Sent(outcome, ended, (ended.steady_ns - begun.steady_ns) // 1_000_000)
+        took_ms = (ended.steady_ns - begun.steady_ns) // 1_000_000
+        return Sent(outcome, ended, took_ms, ahead_s=self.ahead_s(provider))
 
     async def probe(self, provider: str, timeout_s: float) -> Fault | str:
         """Asks for the model's entry, which costs nothing: its name there, or what went wrong."""
@@ -70,6 +73,10 @@ class Providers:
                 return await client.probe()
         except Exception as error:
             return fault_of(error)
+
+    def ahead_s(self, provider: str) -> int:
+        """By how much our clock is ahead of the provider's, as far as an answer has told."""
+        return self._dates[provider].ahead_s
 
     async def forget(self, provider: str) -> None:
         """Closes its connections; the next request opens new ones."""
@@ -83,16 +90,16 @@ class Providers:
     async def _client(self, provider: str) -> Client:
         if provider not in self._clients:
             secret = self._secrets.get(provider)
-            made = partial(_make, self._endpoints[provider], secret.reveal() if secret else "")
+            made = partial(_make, self._endpoints[provider], secret.reveal() if secret else "", self._dates[provider])
             self._clients[provider] = await anyio.to_thread.run_sync(made)
         return self._clients[provider]
 
 
-def _make(endpoint: Endpoint, secret: str) -> Client:
+def _make(endpoint: Endpoint, secret: str, dates: Dates) -> Client:
     if endpoint.api == "anthropic":
         from kokex.adapters.llm.anthropic_wire import AnthropicClient
 
-        return AnthropicClient(endpoint, secret)
+        return AnthropicClient(endpoint, secret, dates)
     from kokex.adapters.llm.openai_wire import OpenAIClient
 
-    return OpenAIClient(endpoint, secret)
+    return OpenAIClient(endpoint, secret, dates)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kokex.adapters.llm.anthropic_wire import in_words
+from kokex.adapters.llm.dates import Dates
 from kokex.adapters.llm.faults import LARGEST_ANSWER, Oversized, Unreadable
 from kokex.adapters.llm.wire import Asked, Spoken, Usage, openai_answer, openai_reply, whole
 from kokex.brain.models import Endpoint
@@ -11,7 +12,7 @@ from kokex.messages.llm import Prompt, Reply, Turn
 
 
 class OpenAIClient:
-    def __init__(self, endpoint: Endpoint, secret: str) -> None:
+    def __init__(self, endpoint: Endpoint, secret: str, dates: Dates) -> None:
         import openai
 
         self._endpoint = endpoint
@@ -20,7 +21,7 @@ class OpenAIClient:
             base_url=endpoint.base_url or "https://api.openai.com/v1",
             max_retries=0,
             timeout=endpoint.timeout_s,
-            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, event_hooks=dates.hooks),
         )
 
     async def ask(self, prompt: Prompt, timeout_s: float) -> Reply:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from typing import Any
 
@@ -102,6 +104,18 @@ def test_an_answer_comes_with_its_count_and_the_model_that_gave_it(line: Line) -
     assert (got.text, got.stop, got.model) == ("hello", "end", "test-model-served")
     assert (got.input_tokens, got.output_tokens, got.calls) == (12, 3, ())
     assert len(line.server.seen) == 1
+
+
+@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("stream", ["", ONE_MORE_STREAM])
+def test_an_answer_tells_by_how_much_our_clock_is_wrong(line: Line, status: int, stream: str) -> None:
+    told = format_datetime(datetime.now(UTC) - timedelta(hours=2), usegmt=True)
+    line.script = lambda _: Act(text="hello", status=status, headers={"Date": told})
+    assert line.send(prompt(stream=stream)).ahead_s == pytest.approx(7200, abs=3)
+    line.script = lambda _: Act(text="hello", status=status, headers={"Date": "yesterday"})
+    assert line.send(prompt(stream=stream)).ahead_s == 0
+    line.script = lambda _: Act(text="hello", status=status)
+    assert abs(line.send(prompt(stream=stream)).ahead_s) <= 3
 
 
 def test_a_form_is_asked_for_in_the_providers_own_way(line: Line) -> None:
