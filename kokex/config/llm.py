@@ -22,7 +22,7 @@ class Shares(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     scheduled: Share = 0.4  # cycles by the clock
     event: Share = 0.2  # cycles that an edge or a person woke
-    chat: Share = 0.1
+    chat: Share = 0.15
     news: Share = 0.1
     research: Share = 0.05
 

@@ -1,6 +1,7 @@
 """Free text in the chat: to the agent and back, at the chat's pace. A whole daemon in virtual time."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import anyio
@@ -15,7 +16,7 @@ from kokex.simulation.replay import replay
 from tests.chat.scene import CHAT, OWNER, TRADER, VIEWER, Played, Scene, Showing
 from tests.chat.test_commands import CALM, entries
 
-SMART = replace(CALM, llm=Llm(provider="openai", model="m"))
+SMART = replace(CALM, llm=Llm(provider="openai", model="m", usd_in=Decimal(1), usd_out=Decimal(5)))
 LONG = "It was the best of times, it was the worst of times. " * 20
 
 
