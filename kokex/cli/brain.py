@@ -11,7 +11,7 @@ from kokex.adapters.sqlite import llm_calls
 from kokex.brain.models import tokens
 from kokex.brain.wording import CORE, SECTIONS, BadWording
 from kokex.cli.asking import reading
-from kokex.cli.options import CONFIG, DATABASE, JSON, configured
+from kokex.cli.options import COMMON, CONFIG, JSON, configured
 from kokex.cli.output import Mistake, emit_json, show
 from kokex.cli.thinking import unlisted
 from kokex.messages import LlmCall
@@ -35,9 +35,7 @@ def brain() -> None:
 @brain.command()
 @click.option("--last", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="The newest.")
 @PURPOSE
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def calls(last: int, purpose: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Every request that was sent or reserved, with its tokens, its cost and how it ended.
 
@@ -66,9 +64,7 @@ def _flat(call: LlmCall) -> dict[str, Any]:
 @click.argument("call", type=int, required=False)
 @click.option("--last", "newest", is_flag=True, help="The newest request; this is the default.")
 @PURPOSE
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def prompt(
     call: int | None, newest: bool, purpose: str | None, config_file: Path | None, db: Path | None, as_json: bool
 ) -> None:
@@ -104,9 +100,7 @@ def prompt(
 
 @brain.command()
 @click.option("--days", type=click.IntRange(1, 100_000), default=30, show_default=True, help="The newest, UTC.")
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def cost(days: int, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Dollars a day, by model and purpose; what was reserved and never resolved counts at its most.
 

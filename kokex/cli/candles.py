@@ -43,7 +43,7 @@ def read_all(
     if db is None:
         if timeframe or instruments:
             raise Mistake("--timeframe and --instrument choose from a database; with --candles leave them out")
-        return [_file(path) for path in files]
+        return [read_file(path) for path in files]
     try:
         with Reader(db) as reader:
             return _recorded(reader, db, timeframe, instruments)
@@ -51,7 +51,8 @@ def read_all(
         raise Mistake(str(error)) from None
 
 
-def _file(path: Path) -> CandleColumns:
+def read_file(path: Path) -> CandleColumns:
+    """One file of candles. Raises Mistake."""
     try:
         with progress(f"reading {path.name}") as tell:
             return read_candles(path, tell)

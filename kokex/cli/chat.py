@@ -13,7 +13,7 @@ import msgspec
 from kokex.adapters.control.client import Refused
 from kokex.adapters.sqlite import conversations
 from kokex.cli.asking import command, reading, talk
-from kokex.cli.options import CONFIG, DATABASE, JSON, configured
+from kokex.cli.options import COMMON, configured
 from kokex.cli.output import Mistake, emit_json, show
 from kokex.cli.trading import described, tell_outcome
 from kokex.config import Config
@@ -36,9 +36,7 @@ TYPES = ["manual_chat", "scheduled_decision", "auto_inference"]
     help="With --list or --search: people's conversations, or what the daemon asked by itself.",
 )  # fmt: skip
 @click.option("--last", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="So many of them.")
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def chat(
     question: str | None, resume: int | None, listed: bool, search: str | None, kind: conversations.Type, last: int,
     config_file: Path | None, db: Path | None, as_json: bool,

@@ -8,13 +8,14 @@ from msgspec.structs import asdict
 
 from kokex import __version__
 from kokex.adapters.host.clock import TradingClock
-from kokex.adapters.host.csv import CandleColumns, CsvError, Progress, read_candles, write_candles
+from kokex.adapters.host.csv import CsvError, Progress, write_candles
 from kokex.adapters.host.csv_check import Findings, Flaw, examine
 from kokex.adapters.host.ids import SecretIds
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import open_direct
 from kokex.adapters.sqlite.queries import Holding
 from kokex.adapters.sqlite.reader import Reader
+from kokex.cli.candles import read_file
 from kokex.cli.fetching import fetch
 from kokex.cli.options import CONFIG, DATABASE, JSON, SYMBOL, configured, database
 from kokex.cli.output import Mistake, emit_json, progress, show
@@ -55,7 +56,7 @@ def import_(files: tuple[Path, ...], db: Path | None, config_file: Path | None) 
       kokex data import BTC-USDT.csv.gz --db data/kokex.db
     """
     path = database(configured(config_file, db))
-    columns = [_read(file) for file in files]
+    columns = [read_file(file) for file in files]
     try:
         store = open_direct(
             path, now_ns=TradingClock().now(), mode="import", version=__version__, config_json="{}",
@@ -186,7 +187,7 @@ def fill(file: Path, out: Path) -> None:
       kokex data fill ADA-BTC.csv.gz --out filled/ADA-BTC.csv.gz
     """
     _check_out(out)
-    columns = _read(file)
+    columns = read_file(file)
     try:
         whole = filled(columns.candles(), columns.span_ns)
     except ValueError as error:
@@ -200,14 +201,6 @@ data.add_command(fetch)
 
 
 # ---- files ----------------------------------------------------------------------------------
-
-
-def _read(file: Path) -> CandleColumns:
-    try:
-        with progress(f"reading {file.name}") as tell:
-            return read_candles(file, tell)
-    except CsvError as error:
-        raise Mistake(f"{error}; `kokex data check` lists all that is wrong") from None
 
 
 def _check_out(out: Path) -> None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from kokex.adapters.sqlite import episodes as table
 from kokex.adapters.sqlite import queries
 from kokex.cli.asking import reading
-from kokex.cli.options import CONFIG, DATABASE, JSON, SYMBOL, configured
+from kokex.cli.options import COMMON, SYMBOL, configured
 from kokex.cli.output import emit_json, show
 from kokex.cli.outside import own_memory
 from kokex.ports import StoreError
@@ -31,9 +31,7 @@ def memory() -> None:
 @click.option("--instrument", type=SYMBOL, help="Only of this one.")
 @click.option("--search", metavar="WORDS", help="Only where all these words are in the situation or the reasons.")
 @PLAN
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def episodes(
     last: int, instrument: str | None, search: str | None, plan: str | None, config_file: Path | None,
     db: Path | None, as_json: bool,
@@ -55,9 +53,7 @@ def episodes(
 @memory.command()
 @click.option("--all", "every", is_flag=True, help="Those that have expired or were replaced, too.")
 @PLAN
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def lessons(every: bool, plan: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """What many decisions of one kind came to, the surest first. Needs no daemon.
 
@@ -75,9 +71,7 @@ def lessons(every: bool, plan: str | None, config_file: Path | None, db: Path | 
 
 
 @memory.command()
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def reflect(config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Draw lessons from all decisions whose outcome is known, in place of the last ones.
 

@@ -6,16 +6,14 @@ import click
 
 from kokex.adapters.sqlite import queries
 from kokex.cli.asking import reading
-from kokex.cli.options import CONFIG, DATABASE, JSON, configured
+from kokex.cli.options import COMMON, configured
 from kokex.cli.output import emit_json, show
 from kokex.present import tables
 
 
 @click.command()
 @click.option("--last", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="The newest.")
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def news(last: int, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """What the feeds of [news] said, oldest first, and the labels that a brain may see of it. Needs no daemon.
 

@@ -31,6 +31,20 @@ ACCOUNT = click.option("--account", metavar="NAME", help="One account; else all 
 YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 
 
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several options as one."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+COMMON = together(CONFIG, DATABASE, JSON)
+
+
 def configured(config_file: Path | None, db: Path | None) -> Config:
     """The configuration, with the database that was asked for. Raises Mistake."""
     take(os.environ)

@@ -9,7 +9,7 @@ import msgspec
 
 from kokex.adapters.sqlite import queries
 from kokex.cli.asking import attempt, command, instruments, marked, reading
-from kokex.cli.options import ACCOUNT, CONFIG, DATABASE, JSON, configured, control_socket
+from kokex.cli.options import ACCOUNT, COMMON, configured, control_socket
 from kokex.cli.output import emit_json, show
 from kokex.config import Config
 from kokex.market.instruments import quantity
@@ -22,9 +22,7 @@ LAST = click.option("--last", type=click.IntRange(1, 1_000_000), default=20, sho
 
 
 @click.command()
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def status(config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """How the running daemon is: plans, accounts, breaker, actors and their mailboxes.
 
@@ -50,9 +48,7 @@ def status(config_file: Path | None, db: Path | None, as_json: bool) -> None:
 
 @click.command()
 @ACCOUNT
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def balance(account: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Equity and cash of each account; without a daemon, as last on record.
 
@@ -70,9 +66,7 @@ def balance(account: str | None, config_file: Path | None, db: Path | None, as_j
 
 @click.command()
 @ACCOUNT
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def positions(account: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """What is held, at its last price; without a daemon, as last on record.
 
@@ -114,9 +108,7 @@ def _rows(book: Portfolio, known: Callable[[str], Instrument]) -> list[dict[str,
 @click.option("--all", "everything", is_flag=True, help="Settled orders too.")
 @LAST
 @ACCOUNT
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def orders(
     everything: bool, last: int, account: str | None, config_file: Path | None, db: Path | None, as_json: bool
 ) -> None:
@@ -166,9 +158,7 @@ def _history(records: Sequence[queries.OrderRecord]) -> tables.Table:
 @click.command()
 @LAST
 @ACCOUNT
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def trades(last: int, account: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """What was filled, oldest first. Needs no daemon.
 

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from kokex.cli.asking import command
-from kokex.cli.options import CONFIG, DATABASE, JSON, YES, configured
+from kokex.cli.options import COMMON, YES, configured
 from kokex.cli.output import emit_json
 from kokex.cli.trading import confirm
 from kokex.config import Config
@@ -38,9 +38,7 @@ class ConfigFile:
 
 @click.command()
 @YES
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def reload(yes: bool, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Let the running daemon read its config.toml again.
 

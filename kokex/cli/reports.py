@@ -10,7 +10,7 @@ import click
 
 from kokex.adapters.sqlite import episodes, queries
 from kokex.cli.asking import attempt, instruments, reading
-from kokex.cli.options import ACCOUNT, CONFIG, DATABASE, JSON, configured, database
+from kokex.cli.options import ACCOUNT, COMMON, configured, database, together
 from kokex.cli.output import Mistake, emit_json, show
 from kokex.cli.records import DEFAULT_LAST, DatabaseRecords
 from kokex.config import Config
@@ -40,9 +40,7 @@ def _twin(name: str, more: str = "") -> click.Command:
             show(*TABLES[spec.name](body, about, now))
 
     made = click.command(spec.name, help=f"{spec.help}. Needs no daemon.{more}\n\n\b\nExample:\n  kokex {name}")(answer)
-    for option in (JSON, DATABASE, CONFIG, *(_option(each.name, spec) for each in reversed(spec.arguments))):
-        made = option(made)
-    return made
+    return together(*(_option(each.name, spec) for each in spec.arguments), COMMON)(made)
 
 
 def _option(argument: str, spec: Spec) -> Any:

@@ -7,7 +7,7 @@ import click
 import msgspec
 
 from kokex.cli.asking import command
-from kokex.cli.options import CONFIG, DATABASE, JSON, configured
+from kokex.cli.options import COMMON, configured
 from kokex.cli.output import emit_json, show
 from kokex.present import tables
 
@@ -16,9 +16,7 @@ PLAN = click.option("--plan", metavar="NAME", help="One plan; else all.")
 
 @click.command()
 @PLAN
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def pause(plan: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """No new cycles until `kokex resume`, restarts included. Protective stops stay, and people may still trade.
 
@@ -31,9 +29,7 @@ def pause(plan: str | None, config_file: Path | None, db: Path | None, as_json: 
 
 @click.command()
 @PLAN
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def resume(plan: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Cycles again after `kokex pause`.
 
@@ -46,9 +42,7 @@ def resume(plan: str | None, config_file: Path | None, db: Path | None, as_json:
 
 @click.command()
 @PLAN
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def cycle(plan: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Think now, without waiting for the clock or for an edge.
 
@@ -76,9 +70,7 @@ def plans() -> None:
 
 
 @plans.command("list")
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def list_plans(config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """The plans of the running daemon."""
     answer = command(configured(config_file, db), "status")
@@ -91,9 +83,7 @@ def list_plans(config_file: Path | None, db: Path | None, as_json: bool) -> None
 
 @plans.command("start")
 @click.argument("name")
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def start_plan(name: str, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Let a stopped plan think again; it stays so over restarts."""
     _tell(command(configured(config_file, db), "plans_start", {"plan": name}), as_json)
@@ -101,9 +91,7 @@ def start_plan(name: str, config_file: Path | None, db: Path | None, as_json: bo
 
 @plans.command("stop")
 @click.argument("name")
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def stop_plan(name: str, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Let a plan think no more; its positions stay, with their stops."""
     _tell(command(configured(config_file, db), "plans_stop", {"plan": name}), as_json)

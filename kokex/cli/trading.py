@@ -12,10 +12,11 @@ from kokex.adapters.control.client import Refused
 from kokex.adapters.host.clock import moments
 from kokex.adapters.sqlite import queries
 from kokex.cli.asking import command, reading
-from kokex.cli.options import ACCOUNT, CONFIG, DATABASE, JSON, SYMBOL, YES, configured
+from kokex.cli.options import ACCOUNT, COMMON, SYMBOL, YES, configured, together
 from kokex.cli.output import Mistake, emit_json
 from kokex.config import Config
 from kokex.messages import SETTLED, Fill, Order
+from kokex.present.conversation import trade, where
 from kokex.present.tables import terms
 from kokex.present.words import price
 
@@ -23,18 +24,15 @@ FILL_S = 6.0  # what a market order is waited for
 
 PLAN = click.option("--plan", metavar="NAME", help="The plan it is for; else the one that trades the instrument.")
 LIMIT = click.option("--limit", metavar="PRICE", help="At this price or better; else at the market.")
+WHAT = together(click.argument("instrument", type=SYMBOL), click.argument("size", required=False))
+WHOSE = together(PLAN, ACCOUNT, YES)
 
 
 @click.command()
-@click.argument("instrument", type=SYMBOL)
-@click.argument("size", required=False)
+@WHAT
 @LIMIT
-@PLAN
-@ACCOUNT
-@YES
-@CONFIG
-@DATABASE
-@JSON
+@WHOSE
+@COMMON
 def buy(instrument: str, size: str | None, **given: Any) -> None:
     """Open or add to a long position; a short one is closed first. Without SIZE, risk sizes it.
 
@@ -50,15 +48,10 @@ def buy(instrument: str, size: str | None, **given: Any) -> None:
 
 
 @click.command()
-@click.argument("instrument", type=SYMBOL)
-@click.argument("size", required=False)
+@WHAT
 @LIMIT
-@PLAN
-@ACCOUNT
-@YES
-@CONFIG
-@DATABASE
-@JSON
+@WHOSE
+@COMMON
 def sell(instrument: str, size: str | None, **given: Any) -> None:
     """Open or add to a short position; a long one is closed first. Without SIZE, risk sizes it.
 
@@ -72,14 +65,9 @@ def sell(instrument: str, size: str | None, **given: Any) -> None:
 
 
 @click.command()
-@click.argument("instrument", type=SYMBOL)
-@click.argument("size", required=False)
-@PLAN
-@ACCOUNT
-@YES
-@CONFIG
-@DATABASE
-@JSON
+@WHAT
+@WHOSE
+@COMMON
 def close(instrument: str, size: str | None, **given: Any) -> None:
     """Close a position at the market, or SIZE of it. Always allowed, with a tripped breaker too.
 
@@ -93,9 +81,7 @@ def close(instrument: str, size: str | None, **given: Any) -> None:
 @click.command()
 @click.argument("order")
 @YES
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def cancel(order: str, yes: bool, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Cancel an open order. A protective stop is one too: think twice.
 
@@ -119,9 +105,7 @@ def cancel(order: str, yes: bool, config_file: Path | None, db: Path | None, as_
 @click.command()
 @ACCOUNT
 @YES
-@CONFIG
-@DATABASE
-@JSON
+@COMMON
 def reset(account: str | None, yes: bool, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """Reset a tripped circuit breaker: new entries are allowed again.
 
@@ -148,12 +132,10 @@ def _trade(
     yes: bool, config_file: Path | None, db: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     config = configured(config_file, db)
-    how_much = size or ("all of" if verb == "close" else "as much as risk allows of")
-    at = f"at {limit} or better" if limit else "at the market"
-    first = {"buy": ", closing what is short first", "sell": ", closing what is long first"}.get(verb, "")
-    where = f", account {account}" if account else ""
-    confirm(f"{verb} {how_much} {instrument} {at}{first}{where}?", yes)
     args = {"instrument": instrument, "size": size, "limit": limit, "plan": plan, "account": account}
+    first = {"buy": ", closing what is short first", "sell": ", closing what is long first"}.get(verb, "")
+    given = {key: value for key, value in args.items() if value is not None}
+    confirm(f"{trade(verb, given)}{first}{where(given)}?", yes)
     try:
         answer = command(config, verb, args)
     except Refused as refused:

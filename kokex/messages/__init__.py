@@ -11,6 +11,7 @@ the venue's unit: base currency for spot, contracts for a swap.
 from kokex.messages.llm import (
     Allowance,
     Answered,
+    DayCost,
     Fault,
     LlmCall,
     Moment,
@@ -126,6 +127,7 @@ __all__ = [
     "Candles",
     "Command",
     "Cycle",
+    "DayCost",
     "Decision",
     "Edge",
     "Episode",

@@ -165,3 +165,18 @@ class Allowance(Message, frozen=True, kw_only=True, gc=False):
     purpose: Purpose
     not_before_ns: int  # trading time
     why: str = ""
+
+
+class DayCost(Struct, frozen=True):
+    """A day's requests to one model for one purpose."""
+
+    day: str  # UTC
+    provider: str
+    model: str
+    purpose: str
+    calls: int
+    failed: int
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    usd: Decimal

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from kokex import __version__
-from kokex.messages import Decision, Fill, Forecast, Instrument, NewsItem, Order, Portfolio, Words
+from kokex.messages import DayCost, Decision, Fill, Forecast, Instrument, NewsItem, Order, Portfolio, Words
 from kokex.present import brain, tables
 from kokex.present.commands import Spec
 from kokex.present.phone import shown
@@ -308,22 +308,8 @@ def _brain(body: Body, about: About, now: int) -> Sequence[Table]:
     return (Table("Decisions", ("instrument", "", "", "", ""), tuple(rows)),)
 
 
-class _Day(Struct, frozen=True):
-    """What a day's requests to one model for one purpose cost."""
-
-    day: str
-    provider: str
-    model: str
-    purpose: str
-    calls: int
-    failed: int
-    input_tokens: int
-    output_tokens: int
-    usd: Decimal
-
-
 def _cost(body: Body, about: About, now: int) -> Sequence[Table]:
-    return (brain.cost(msgspec.convert(body["days"], type=tuple[_Day, ...], strict=False)),)
+    return (brain.cost(msgspec.convert(body["days"], type=tuple[DayCost, ...], strict=False)),)
 
 
 def _news(body: Body, about: About, now: int) -> Sequence[Table]:

@@ -5,33 +5,12 @@ from decimal import Decimal
 from textwrap import shorten
 from typing import Any, Protocol
 
-from kokex.messages import LlmCall
+from kokex.messages import DayCost, LlmCall
 from kokex.present.tables import Table
 from kokex.present.text import plain
 from kokex.present.words import clock
 
 OPENING = 60  # characters shown of how a conversation began
-
-
-class DayCost(Protocol):
-    """A day's requests to one model for one purpose."""
-
-    @property
-    def day(self) -> str: ...
-    @property
-    def provider(self) -> str: ...
-    @property
-    def purpose(self) -> str: ...
-    @property
-    def calls(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def input_tokens(self) -> int: ...
-    @property
-    def output_tokens(self) -> int: ...
-    @property
-    def usd(self) -> Decimal: ...
 
 
 class Conversation(Protocol):

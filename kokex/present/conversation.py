@@ -62,26 +62,37 @@ def question(spec: Spec, args: Mapping[str, str], said: str = "") -> Words:
 
 def act(name: str, args: Mapping[str, str], other: str = "") -> str:
     """A question for a yes or no: `Buy 0.5 BTC-USDT-SWAP at the market?`; `other`: what it is, for all others."""
-    where = "".join(f", {key} {args[key]}" for key in ("plan", "account") if key in args)
+    of = where(args)
     match name:
         case "buy" | "sell" | "close":
-            size = args.get("size") or ("all of" if name == "close" else "as much as risk allows of")
-            at = f"at {args['limit']} or better" if "limit" in args else "at the market"
-            return f"{name.capitalize()} {size} {args['instrument']} {at}{where}?"
+            text = trade(name, args)
+            return f"{text[0].upper()}{text[1:]}{of}?"
         case "closeall":
-            return f"Close all positions at the market{where}?"
+            return f"Close all positions at the market{of}?"
         case "cancel":
-            return f"Cancel order {args['order']}{where}?"
+            return f"Cancel order {args['order']}{of}?"
         case "reset":
-            return f"Reset the circuit breaker{where}?"
+            return f"Reset the circuit breaker{of}?"
         case "resume":
-            return f"Resume{where}? Cycles run and entries are possible again."
+            return f"Resume{of}? Cycles run and entries are possible again."
         case "reload":
             return "Read config.toml again? Limits and alerts change at once."
         case "mode":
-            return f"Set mode {args['mode']}{where}?"
+            return f"Set mode {args['mode']}{of}?"
         case _:
-            return f"{other}{where}?"
+            return f"{other}{of}?"
+
+
+def trade(name: str, args: Mapping[str, str]) -> str:
+    """`buy 0.5 BTC-USDT-SWAP at the market`."""
+    size = args.get("size") or ("all of" if name == "close" else "as much as risk allows of")
+    at = f"at {args['limit']} or better" if "limit" in args else "at the market"
+    return f"{name} {size} {args['instrument']} {at}"
+
+
+def where(args: Mapping[str, str]) -> str:
+    """`, plan swing, account shadow`; nothing where neither was named."""
+    return "".join(f", {key} {args[key]}" for key in ("plan", "account") if key in args)
 
 
 def confirmed(line: str, answer: Words) -> Words:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from kokex.adapters.sqlite.queries import Cells, Query
-from kokex.messages import LlmCall, Moment
+from kokex.messages import DayCost, LlmCall, Moment
 
 TABLE = (
     """CREATE TABLE llm_calls (
@@ -137,21 +137,6 @@ def decided() -> Query[list[Dated]]:
         ) ON of = llm_calls.id
         WHERE state = 'ok' AND purpose IN ('scheduled', 'event') ORDER BY id"""
     return Query(sql, (), lambda rows: [Dated(_call(row[:-1]), row[-1]) for row in rows])
-
-
-class DayCost(Struct, frozen=True):
-    """A day's requests to one model for one purpose."""
-
-    day: str  # UTC
-    provider: str
-    model: str
-    purpose: str
-    calls: int
-    failed: int
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
-    usd: Decimal
 
 
 def cost(days: int) -> Query[list[DayCost]]:
