@@ -178,10 +178,11 @@ def test_the_scheduler_is_told_from_when_on_it_is_worth_making_a_cycle() -> None
     }  # fmt: skip
 
 
-def test_a_share_is_kept_for_each_purpose_and_the_reserve_for_trading_and_people() -> None:
+def test_a_share_is_kept_for_each_purpose_and_the_reserve_for_cycles() -> None:
     room = Room(rpd=20)
+    assert sum(room.ask("chat").reply is not None for _ in range(20)) == 3
     assert [room.ask("research").reply is not None for _ in range(2)] == [True, False]
-    assert sum(room.ask("scheduled").reply is not None for _ in range(20)) == 8 + 3  # its own, and the whole reserve
+    assert sum(room.ask("scheduled").reply is not None for _ in range(20)) == 8 + 2  # its own, and the whole reserve
     assert sum(room.ask("event").reply is not None for _ in range(20)) == 4
 
 
