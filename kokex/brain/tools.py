@@ -148,6 +148,8 @@ def understood(call: ToolCall, instruments: Sequence[str], *, trades: bool) -> t
     except msgspec.MsgspecError as error:
         raise BadCall(f"the arguments of {skill.name} cannot be read: {error}") from None
     given: dict[str, str] = {name: value for name, value in msgspec.structs.asdict(form).items() if value}
+    if empty := [each.name for each in msgspec.structs.fields(form) if each.required and each.name not in given]:
+        raise BadCall(f"{skill.name} needs {' and '.join(empty)}, which was empty")
     if "instrument" in given:
         given["instrument"] = _instrument(given["instrument"], instruments)
     return skill, given

@@ -322,6 +322,7 @@ def test_an_open_order_is_cancelled_after_a_yes_and_one_that_is_not_there_is_a_f
         (uses("get_current_price", instrument="DOGE"), "'DOGE' is not traded here"),
         (uses("get_current_price", instrument="BTC"), f"'BTC' could be {BTC}, {SPOT}"),
         (uses("get_current_price"), "missing required field `instrument`"),
+        (uses("cancel_order", order=""), "cancel_order needs order, which was empty"),
         (uses("place_order", act="buy", instrument=BTC, stop_loss="90"), "unknown field `stop_loss`"),
         (uses("place_order", act="buy", instrument=BTC, size="much"), "size 'much' is not a number above zero"),
         (uses("get_orders", account="x"), "there is no account 'x'; there are: main"),
