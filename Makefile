@@ -1,7 +1,8 @@
-# make run, kronos, test, check, bench, format, clean. The virtual environment is made, and refreshed when pyproject.toml changes.
+# make run, kronos, test, check, bench, format, clean. The virtual environment is made, and refreshed when what it is built from changes.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+BUILT_FROM := pyproject.toml kokex/kronos/native.c kokex/kronos/native.h
 
 .DEFAULT_GOAL := run
 .PHONY: run kronos test check bench format clean
@@ -38,10 +39,10 @@ $(BIN)/python:
 		|| { echo "KOKEX needs Python 3.11 to 3.13: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
+$(VENV)/.installed: $(BUILT_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
+$(VENV)/.installed-dev: $(BUILT_FROM) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ $(VENV)/.installed

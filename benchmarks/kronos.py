@@ -29,10 +29,10 @@ settle(1)
 import torch
 from torch import Tensor
 
+from kokex.kronos.arithmetic import Precision, arithmetic
 from kokex.kronos.config import PredictorConfig, TokenizerConfig
 from kokex.kronos.engine import Engine
 from kokex.kronos.loading import load_predictor, load_tokenizer, save
-from kokex.kronos.matrix import Precision, matrix
 from kokex.kronos.predictor import Predictor
 from kokex.kronos.sampling import Rule
 from kokex.kronos.tokenizer import Tokenizer
@@ -71,7 +71,7 @@ def cost(work: Callable[[], object]) -> float:
 def machine(weights: int) -> Machine:
     """As the engine works: 400 rows through a layer's largest matrix, and reading as much as there are weights."""
     with torch.inference_mode():
-        x, layer = torch.randn(400, 512), matrix(torch.randn(2048, 512))
+        x, layer = torch.randn(400, 512), arithmetic().matrix(torch.randn(2048, 512), None)
         read = torch.randn(weights)
         rate = 2 * 400 * 512 * 2048 / min(cost(lambda: layer(x)) for _ in range(60))
         return Machine(rate, 4 * weights / min(cost(read.sum) for _ in range(20)))

@@ -5,7 +5,7 @@ upstream recomputes (the window slides, so every key and value changes), once fo
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,13 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from kokex.kronos.arithmetic import Arithmetic, Precision, arithmetic
 from kokex.kronos.config import DEPENDENCY_HEADS, CheckpointError, PredictorConfig, TokenizerConfig, read_config
 from kokex.kronos.loading import Checkpoint
-from kokex.kronos.matrix import Kind, Matrix, Precision, matrix, of
+from kokex.kronos.matrix import Matrix
+from kokex.kronos.memory import Memory
 from kokex.kronos.quantiser import Tokens, code_of, tokens_of
 from kokex.kronos.sampling import Rule, draw
 from kokex.kronos.shapes import STAMPS, shapes_of
-from kokex.kronos.stack import Block, Memory, Stack, direction
+from kokex.kronos.stack import Block, Stack
 from kokex.kronos.threads import keep_memory
 
 
@@ -33,31 +35,31 @@ class Paths(NamedTuple):
 class Source:
     """Tensors of a checkpoint by prefix, read a part at a time."""
 
-    def __init__(self, checkpoint: Checkpoint, names: Sequence[str]) -> None:
-        self._checkpoint = checkpoint
+    def __init__(self, checkpoint: Checkpoint, names: Sequence[str], by: Arithmetic) -> None:
+        self._checkpoint, self.by = checkpoint, by
         self._names = [name for name in names if not name.endswith("inv_freq")]
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         names = [name for name in self._names if name.startswith(prefix)]
         return {name.removeprefix(prefix): tensor for name, tensor in self._checkpoint.read(names).items()}
 
-    def stack(self, prefix: str, count: int, heads: int, kind: Kind = matrix) -> Stack:
-        return Stack([Block(self.part(f"{prefix}.{number}."), heads, kind) for number in range(count)])
+    def linear(self, prefix: str) -> Matrix:
+        tensors = self.part(prefix)
+        return self.by.matrix(tensors["weight"], tensors["bias"])
 
-
-def _linear(tensors: Mapping[str, Tensor]) -> Matrix:
-    return matrix(tensors["weight"], tensors["bias"])
+    def stack(self, prefix: str, count: int, heads: int, by: Arithmetic | None = None) -> Stack:
+        return Stack([Block(self.part(f"{prefix}.{number}."), heads, by or self.by) for number in range(count)])
 
 
 class FastTokenizer:
     def __init__(self, config: TokenizerConfig, source: Source) -> None:
         self.config = config
-        self.embed = _linear(source.part("embed."))
+        self.embed = source.linear("embed.")
         self.encoder = source.stack("encoder", config.n_enc_layers - 1, config.n_heads)
-        self.quant_embed = _linear(source.part("quant_embed."))
-        self.post_quant_embed = _linear(source.part("post_quant_embed."))
+        self.quant_embed = source.linear("quant_embed.")
+        self.post_quant_embed = source.linear("post_quant_embed.")
         self.decoder = source.stack("decoder", config.n_dec_layers - 1, config.n_heads)
-        self.head = _linear(source.part("head."))
+        self.head = source.linear("head.")
 
     def encode(self, x: Tensor) -> Tokens:
         """x: [B, T, 6] -> [B, T]"""
@@ -94,15 +96,15 @@ class Context(NamedTuple):
 
 
 class FastPredictor:
-    def __init__(self, config: PredictorConfig, source: Source, kind: Kind) -> None:
-        self.config = config
+    def __init__(self, config: PredictorConfig, source: Source, blocks: Arithmetic) -> None:
+        self.config, self.by = config, source.by
         tables, d = source.part("embedding."), config.d_model
         fusion, coarse = tables["fusion_proj.weight"] * math.sqrt(d), tables["emb_s1.weight"]
         self.coarse = F.linear(coarse, fusion[:, :d], tables["fusion_proj.bias"])  # [2**s1_bits, d]
         self.fine = F.linear(tables["emb_s2.weight"], fusion[:, d:])  # [2**s2_bits, d]
         times = source.part("time_emb.")
         self.times = [times[f"{name}_embed.{'weight' if config.learn_te else 'emb.weight'}"] for name in STAMPS]
-        self.stack = source.stack("transformer", config.n_layers, config.n_heads, kind)
+        self.stack = source.stack("transformer", config.n_layers, config.n_heads, blocks)
         length = math.sqrt(d)
         self.weight = source.part("norm.")["weight"] * length
         layer, width = source.part("dep_layer."), d // DEPENDENCY_HEADS
@@ -111,11 +113,11 @@ class FastPredictor:
             for name in ("q", "k", "v", "out")
         )
         self.questions = F.linear(coarse, *query) * width**-0.5  # [2**s1_bits, d]
-        self.answers = matrix(torch.cat((key[0], value[0])), torch.cat((key[1], value[1])))
-        self.out = matrix(*out)
+        self.answers = source.by.matrix(torch.cat((key[0], value[0])), torch.cat((key[1], value[1])))
+        self.out = source.by.matrix(*out)
         head = source.part("head.")
-        self.s1_head = matrix(head["proj_s1.weight"], head["proj_s1.bias"])
-        self.s2_head = matrix(head["proj_s2.weight"] * layer["norm.weight"] * length, head["proj_s2.bias"])
+        self.s1_head = source.by.matrix(head["proj_s1.weight"], head["proj_s1.bias"])
+        self.s2_head = source.by.matrix(head["proj_s2.weight"] * layer["norm.weight"] * length, head["proj_s2.bias"])
 
     def embed_times(self, stamp: Tensor) -> Tensor:
         """[B, T, 5] -> [B, T, d]"""
@@ -127,7 +129,7 @@ class FastPredictor:
         batch = tokens.s1.shape[0]
         x, memories = self.stack.prefill((self._embedded(tokens) + times).flatten(0, 1), batch)
         x, answers = self._answers(x, (batch, 1))
-        return Context(memories, Memory(*answers.squeeze(3)), x.view(batch, -1, self.config.d_model)[:, -1])
+        return Context(memories, self.by.memory(*answers.squeeze(3)), x.view(batch, -1, self.config.d_model)[:, -1])
 
     def extend(self, context: Context, tokens: Tokens, times: Tensor) -> Tensor:
         """m new candles of each path. tokens: [N, m], times: [B, m, d] -> the last row [N, d]"""
@@ -149,14 +151,14 @@ class FastPredictor:
         contexts = context.answers.contexts
         query = F.embedding(s1, self.questions).view(contexts, -1, 1, DEPENDENCY_HEADS, context.answers.width)
         answer = context.answers.attend(query.permute(0, 3, 1, 2, 4))
-        return self.s2_head(direction(self.out.added(answer, last)))
+        return self.s2_head(self.by.direction(self.out.added(answer, last)))
 
     def _embedded(self, tokens: Tokens) -> Tensor:
         return F.embedding(tokens.s1, self.coarse) + F.embedding(tokens.s2, self.fine)
 
     def _answers(self, x: Tensor, paths: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """x: [B * S * m, d] -> normed; and what the dependency layer may ask of it, [2, B, H, S, m, hd]"""
-        x = direction(x) * self.weight
+        x = self.by.direction(x) * self.weight
         return x, self.answers(x).view(*paths, -1, 2, DEPENDENCY_HEADS, x.shape[-1] // DEPENDENCY_HEADS).permute(
             3, 0, 4, 1, 2, 5
         )
@@ -169,7 +171,7 @@ class Engine:
         """Folders of checkpoints. `precision`: of the predictor's blocks, where nearly all of the work is; tokens and
         logits are always made in fp32. Raises CheckpointError, ValueError for a precision this processor lacks.
         """
-        kind = of(precision)
+        blocks = arithmetic(precision)
         folders = Path(tokenizer), Path(predictor)
         of_tokenizer, of_predictor = read_config(folders[0], TokenizerConfig), read_config(folders[1], PredictorConfig)
         for name in ("s1_bits", "s2_bits"):
@@ -180,7 +182,7 @@ class Engine:
                 )
         with torch.inference_mode():
             self.tokenizer = FastTokenizer(of_tokenizer, _source(folders[0], of_tokenizer))
-            self.predictor = FastPredictor(of_predictor, _source(folders[1], of_predictor), kind)
+            self.predictor = FastPredictor(of_predictor, _source(folders[1], of_predictor), blocks)
         keep_memory()
 
     @torch.inference_mode()
@@ -235,4 +237,4 @@ def cut(tokens: Tokens, start: int, stop: int) -> Tokens:
 
 def _source(folder: Path, config: TokenizerConfig | PredictorConfig) -> Source:
     shapes = shapes_of(config)
-    return Source(Checkpoint(folder, shapes), list(shapes))
+    return Source(Checkpoint(folder, shapes), list(shapes), arithmetic())

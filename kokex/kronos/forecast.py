@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from kokex.kronos.arithmetic import Precision
 from kokex.kronos.config import CHANNELS
 from kokex.kronos.engine import Engine, Paths
-from kokex.kronos.matrix import Precision
 from kokex.kronos.sampling import Rule
 
 FEWEST = 2  # candles; from one there is no deviation

@@ -1,4 +1,4 @@
-"""Multiplication by weights, in the layout this processor is fastest with.
+"""Multiplication by weights through torch, in the layout this processor is fastest with.
 
 PyTorch's wheels multiply through MKL and oneDNN. MKL is at its best with weights laid out [in, out] and matches
 oneDNN at every size there, but only on Intel's processors: on others it runs at half speed, and oneDNN's packed
@@ -8,14 +8,12 @@ always gives the same digits.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 COLUMNS = 512
-
-Precision = Literal["fp32", "bf16"]
 
 
 class Matrix(Protocol):
@@ -85,18 +83,9 @@ class Half:
         return to.add_(_linear(x.bfloat16(), self.weight, self.bias, "none", [], ""))
 
 
-def matrix(weight: Tensor, bias: Tensor | None = None) -> Matrix:
-    return _EXACT(weight, bias)
-
-
-def of(precision: Precision) -> Kind:
-    """What makes a Matrix of weights. Raises ValueError where the processor would only imitate such arithmetic."""
-    if precision == "fp32":
-        return matrix
-    able = torch.cpu.get_capabilities()
-    if not (able.get("avx512_bf16") or able.get("amx_bf16")):
-        raise ValueError("this processor has no bf16 arithmetic (avx512_bf16 or amx_bf16); precision must be fp32")
-    return Half
+def exact() -> Kind:
+    """Of single precision throughout."""
+    return Plain if _is_intel() or not torch.backends.mkldnn.is_available() else Packed
 
 
 def _is_intel() -> bool:
@@ -110,4 +99,3 @@ def _is_intel() -> bool:
 _reordered: Any = torch.ops.mkldnn._reorder_linear_weight
 _linear: Any = torch.ops.mkldnn._linear_pointwise.default
 _linear_binary: Any = torch.ops.mkldnn._linear_pointwise.binary
-_EXACT: Any = Plain if _is_intel() or not torch.backends.mkldnn.is_available() else Packed

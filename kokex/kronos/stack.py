@@ -13,60 +13,17 @@ import math
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from kokex.kronos.layers import EPSILON, rotary_frequencies
-from kokex.kronos.matrix import Kind
+from kokex.kronos.arithmetic import Arithmetic
+from kokex.kronos.layers import rotary_frequencies
+from kokex.kronos.memory import Memory
 
 Tensors = Mapping[str, Tensor]
 
 
-def direction(x: Tensor) -> Tensor:
-    """RMSNorm without its weight and at a length of 1, not of the root of d: that is in the weights too. [..., d]"""
-    d = x.shape[-1]
-    return x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(x.new_tensor(math.sqrt(d * EPSILON)))
-
-
-class Memory:
-    """Keys and values of one layer: of B contexts, and of the N paths that continue them."""
-
-    def __init__(self, key: Tensor, value: Tensor) -> None:
-        """key, value: [B, H, T, hd]"""
-        self.contexts, self.heads, self.length, self.width = key.shape
-        self.key = key.transpose(2, 3).reshape(-1, self.width, self.length)  # [B * H, hd, T]
-        self.value = value.reshape(-1, self.length, self.width)  # [B * H, T, hd]
-        self.suffix = key.new_empty(2, 0)  # keys and values: [2, B * H * S, room, hd]
-        self.used = 0  # rows of the suffix
-
-    def reserve(self, paths: int, room: int) -> None:
-        self.suffix = self.key.new_empty(2, paths * self.heads, room, self.width)
-        self.used = 0
-
-    def append(self, key_value: Tensor) -> None:
-        """[2, B, H, S, m, hd]"""
-        new = slice(self.used, self.used + key_value.shape[-2])
-        self.suffix.unflatten(1, key_value.shape[1:4])[..., new, :] = key_value
-        self.used = new.stop
-
-    def attend(self, query: Tensor) -> Tensor:
-        """The newest m rows of each path, already appended: query [B, H, S, m, hd], scaled -> [N * m, H * hd]"""
-        new = query.shape[-2]
-        q = query.contiguous().view(self.key.shape[0], -1, self.width)  # [B * H, S * m, hd]
-        each = q.view(-1, new, self.width)  # [B * H * S, m, hd]
-        key, value = self.suffix[:, :, : self.used]
-        shared = torch.bmm(q, self.key)  # [B * H, S * m, T]
-        own = torch.bmm(each, key.transpose(1, 2))  # [B * H * S, m, used]
-        if new > 1:
-            own += torch.full((new, self.used), -torch.inf).triu_(self.used - new + 1)
-        weights = torch.cat((shared, own.view(*q.shape[:2], self.used)), -1).softmax(-1)
-        mine = torch.bmm(weights[..., self.length :].reshape(own.shape), value)  # [B * H * S, m, hd]
-        y = mine.view(q.shape).baddbmm_(weights[..., : self.length], self.value)
-        return y.view(query.shape).permute(0, 2, 3, 1, 4).reshape(-1, self.heads * self.width)
-
-
 class Block:
-    def __init__(self, tensors: Tensors, heads: int, kind: Kind) -> None:
+    def __init__(self, tensors: Tensors, heads: int, by: Arithmetic) -> None:
         """`tensors`: those of a block of a checkpoint, by their names within it."""
         weights = [tensors[f"self_attn.{each}_proj.weight"] for each in "qkv"]
         biases = [tensors[f"self_attn.{each}_proj.bias"] for each in "qkv"]
@@ -77,15 +34,15 @@ class Block:
         weights[0], biases[0] = weights[0] * width**-0.5, biases[0] * width**-0.5
         length = math.sqrt(weights[0].shape[1])
         one, two = tensors["norm1.weight"] * length, tensors["norm2.weight"] * length
-        self.qkv = kind(torch.cat(weights) * one, torch.cat(biases))
-        self.out = kind(tensors["self_attn.out_proj.weight"], tensors["self_attn.out_proj.bias"])
-        self.up = kind(torch.cat((tensors["ffn.w1.weight"], tensors["ffn.w3.weight"])) * two, None)
-        self.down = kind(tensors["ffn.w2.weight"], None)
-        self.heads, self.width = heads, width
+        self.qkv = by.matrix(torch.cat(weights) * one, torch.cat(biases))
+        self.out = by.matrix(tensors["self_attn.out_proj.weight"], tensors["self_attn.out_proj.bias"])
+        self.up = by.matrix(torch.cat((tensors["ffn.w1.weight"], tensors["ffn.w3.weight"])) * two, None)
+        self.down = by.matrix(tensors["ffn.w2.weight"], None)
+        self.by, self.heads, self.width = by, heads, width
 
     def project(self, x: Tensor, turns: Tensor, paths: tuple[int, int]) -> Tensor:
         """x: [B * S * m, d], turns: [m, 1, hd / 2] complex, paths: B, S -> queries, keys, values [3, B, H, S, m, hd]"""
-        qkv = self.qkv(direction(x)).view(*paths, -1, 3 * self.heads, self.width)
+        qkv = self.qkv(self.by.direction(x)).view(*paths, -1, 3 * self.heads, self.width)
         pairs = torch.view_as_complex(qkv[..., : 2 * self.heads, :].unflatten(-1, (-1, 2)))
         pairs *= turns
         return qkv.unflatten(3, (3, self.heads)).permute(3, 0, 4, 1, 2, 5)
@@ -93,8 +50,7 @@ class Block:
     def finish(self, x: Tensor, attended: Tensor) -> Tensor:
         """What follows the attention. x, attended: [rows, d]; may overwrite x."""
         x = self.out.added(attended, x)
-        gate, linear = self.up(direction(x)).chunk(2, -1)
-        return self.down.added(F.silu(gate).mul_(linear), x)
+        return self.down.added(self.by.gate(self.up(self.by.direction(x))), x)
 
 
 class Stack:
@@ -110,11 +66,12 @@ class Stack:
         turns = self.turns(0, x.shape[0] // batch)
         for block in self.blocks:
             q, k, v = block.project(x, turns, (batch, 1)).squeeze(3)  # [B, H, T, hd]
-            memories.append(Memory(k, v))
             if memory_only and block is self.blocks[-1]:
+                memories.append(block.by.memory(k, v))
                 break
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
-            x = block.finish(x, y.transpose(1, 2).reshape(x.shape))
+            memory, attended = block.by.memory.read(q, k, v)
+            memories.append(memory)
+            x = block.finish(x, attended)
         return x, memories
 
     def extend(self, x: Tensor, memories: list[Memory], turns: Tensor, paths: tuple[int, int]) -> Tensor:

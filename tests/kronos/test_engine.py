@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from msgspec.structs import replace
 
-from kokex.kronos import matrix
+from kokex.kronos import matrix, native
 from kokex.kronos.config import CheckpointError
 from kokex.kronos.engine import Engine
 from kokex.kronos.loading import save
@@ -73,9 +73,13 @@ def test_past_the_window_too(models: Models, rows: int, horizon: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [matrix.Plain, matrix.Packed], ids=lambda kind: kind.__name__)
-def test_on_either_library_of_multiplication(models: Models, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matrix, "_EXACT", kind)
+def test_by_torch_alone_on_either_library_of_multiplication(
+    models: Models, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "available", lambda: False)
+    monkeypatch.setattr(matrix, "exact", lambda: kind)
     agree(models, Engine(*models.folders), rows=40, horizon=9, samples=5, window=64, rule=Rule())
+    agree(models, Engine(*models.folders), rows=28, horizon=9, samples=3, window=32, rule=Rule())
 
 
 def test_half_precision_is_near_and_only_where_the_processor_has_it(

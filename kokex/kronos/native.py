@@ -1,0 +1,178 @@
+"""The kernels of native.c: what they are given, and whether they are here.
+
+They are built when the program is installed, where there is a C compiler, and are for one thread of an x86 processor
+with AVX2 or AVX-512; without them torch does the same.
+"""
+
+import ctypes
+import mmap
+from contextlib import suppress
+from ctypes import c_float, c_int, c_long, c_void_p
+from importlib.util import find_spec
+from typing import Self
+
+import torch
+from torch import Tensor
+
+_PANEL, _STEP = 48, 16  # columns of a panel, and what those of the last are a multiple of
+
+
+class _Attention(ctypes.Structure):
+    """`struct attention`"""
+
+    _fields_ = (
+        ("query", c_void_p),
+        *((name, c_long) for name in ("query_batch", "query_head", "query_row")),
+        *((name, c_void_p) for name in ("key", "value", "own_key", "own_value", "out")),
+        *((name, c_long) for name in ("batch", "heads", "paths", "fresh", "width", "length", "used", "room", "causal")),
+    )
+
+
+def _library() -> tuple[ctypes.CDLL | None, int]:
+    """And how many floats a vector of this processor has; None and 0 where it cannot be used."""
+    found = find_spec("kokex.kronos._native")
+    if found is None or found.origin is None:
+        return None, 0
+    library = ctypes.CDLL(found.origin)
+    lanes = library.kokex_lanes()
+    if not lanes:
+        return None, 0
+    a, n = c_void_p, c_long
+    library.kokex_multiply.argtypes = (c_int, a, n, n, a, n, a, a, c_int)
+    library.kokex_attend.argtypes = (c_int, a, a)
+    library.kokex_direction.argtypes = (c_int, a, n, n, c_float, a)
+    library.kokex_gate.argtypes = (c_int, a, n, n, a)
+    for name in ("multiply", "attend", "direction", "gate"):
+        getattr(library, f"kokex_{name}").restype = None
+    return library, lanes
+
+
+_LIBRARY, _LANES = _library()
+
+
+def widest() -> int:
+    """Floats of a vector; 0 where the kernels are not here, or not for this processor."""
+    return _LANES
+
+
+def available() -> bool:
+    return _LANES > 0 and torch.get_num_threads() == 1
+
+
+def panels(columns: Tensor) -> Tensor:
+    """Side by side in panels, columns of zeros added: [..., depth, columns] -> [..., depth * rounded columns]"""
+    depth, count = columns.shape[-2:]
+    rounded = -(-count // _STEP) * _STEP
+    to = columns.new_empty(*columns.shape[:-2], depth * rounded)
+    for start in range(0, rounded, _PANEL):
+        stop = min(start + _PANEL, rounded)
+        panel = to[..., depth * start : depth * stop].unflatten(-1, (depth, stop - start))
+        panel[..., count - start :] = 0
+        panel[..., : count - start] = columns[..., start:stop]
+    return to
+
+
+class _Shelf:
+    """Room for weights on pages of 2 MiB: a step reads all of them, and is a fifth faster where each has not to be
+    looked up by pages of 4 KiB. What lies here is freed with the last tensor of its mapping.
+    """
+
+    SIZE = 32 << 20
+    PAGE = 2 << 20
+
+    def __init__(self) -> None:
+        self._mapping, self._used = mmap.mmap(-1, 1), 1
+
+    def put(self, x: Tensor) -> Tensor:
+        size = -(-4 * x.numel() // 64) * 64
+        if self._used + size > len(self._mapping):
+            self._mapping = mmap.mmap(-1, max(self.SIZE, -(-size // self.PAGE) * self.PAGE), mmap.MAP_PRIVATE)
+            with suppress(OSError, AttributeError):  # a kernel without them
+                self._mapping.madvise(mmap.MADV_HUGEPAGE)
+            self._used = 0
+        kept = torch.frombuffer(self._mapping, dtype=x.dtype, count=x.numel(), offset=self._used)
+        self._used += size
+        return kept.copy_(x.flatten())
+
+
+_SHELF = _Shelf()
+
+
+class Panels:
+    """A Matrix."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.out, self.into = weight.shape
+        self.weight, self.bias = _SHELF.put(panels(weight.t())), None if bias is None else bias.contiguous()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._multiplied(x, x.new_empty(x.shape[0], self.out), add=False)
+
+    def added(self, x: Tensor, to: Tensor) -> Tensor:
+        return self._multiplied(x, to.contiguous(), add=True)
+
+    def _multiplied(self, x: Tensor, to: Tensor, *, add: bool) -> Tensor:
+        x = x.contiguous()
+        assert _LIBRARY
+        _LIBRARY.kokex_multiply(
+            _LANES, x.data_ptr(), x.shape[0], self.into, self.weight.data_ptr(), self.out,
+            None if self.bias is None else self.bias.data_ptr(), to.data_ptr(), add,
+        )  # fmt: skip
+        return to
+
+
+class PanelMemory:
+    """A Memory."""
+
+    def __init__(self, key: Tensor, value: Tensor) -> None:
+        self.contexts, self.heads, self.length, self.width = key.shape
+        self.key, self.value = panels(key.transpose(2, 3)), panels(value)
+        self.suffix = key.new_empty(2, 0, 0, self.width)  # keys and values: [2, B * H * S, room, hd]
+        self.used = 0
+
+    @classmethod
+    def read(cls, query: Tensor, key: Tensor, value: Tensor) -> tuple[Self, Tensor]:
+        memory = cls(key, value)
+        return memory, memory._attended(query.unsqueeze(2), causal=True)
+
+    def reserve(self, paths: int, room: int) -> None:
+        self.suffix = self.key.new_empty(2, paths * self.heads, room, self.width)
+        self.used = 0
+
+    def append(self, key_value: Tensor) -> None:
+        new = slice(self.used, self.used + key_value.shape[-2])
+        self.suffix.unflatten(1, key_value.shape[1:4])[..., new, :] = key_value
+        self.used = new.stop
+
+    def attend(self, query: Tensor) -> Tensor:
+        return self._attended(query, causal=False)
+
+    def _attended(self, query: Tensor, *, causal: bool) -> Tensor:
+        batch, heads, paths, fresh, width = query.shape
+        out = query.new_empty(batch * paths * fresh, heads * width)
+        own_key, own_value = self.suffix
+        asked = _Attention(
+            query.data_ptr(), query.stride(0), query.stride(1), query.stride(3) if fresh > 1 else query.stride(2),
+            self.key.data_ptr(), self.value.data_ptr(), own_key.data_ptr(), own_value.data_ptr(), out.data_ptr(),
+            batch, heads, paths, fresh, width, self.length, self.used, own_key.shape[1], causal,
+        )  # fmt: skip
+        room = query.new_empty(10 * (self.length + self.used + width + 64))
+        assert _LIBRARY
+        _LIBRARY.kokex_attend(_LANES, ctypes.byref(asked), room.data_ptr())
+        return out
+
+
+def direction(x: Tensor, extra: float) -> Tensor:
+    x = x.contiguous()
+    y = torch.empty_like(x)
+    assert _LIBRARY
+    _LIBRARY.kokex_direction(_LANES, x.data_ptr(), x.numel() // x.shape[-1], x.shape[-1], extra, y.data_ptr())
+    return y
+
+
+def gate(x: Tensor) -> Tensor:
+    rows, width = x.shape[0], x.shape[1] // 2
+    y = x.new_empty(rows, width)
+    assert _LIBRARY
+    _LIBRARY.kokex_gate(_LANES, x.data_ptr(), rows, width, y.data_ptr())
+    return y

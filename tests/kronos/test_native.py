@@ -1,0 +1,77 @@
+"""The kernels in C do what torch does, whatever the shapes, on either width of vectors."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kokex.kronos import arithmetic, native
+from kokex.kronos.memory import TorchMemory
+
+pytestmark = pytest.mark.skipif(
+    native.widest() == 0, reason="no C compiler when it was installed, or another processor"
+)
+
+
+@pytest.fixture(params=[8, 16], autouse=True, scope="module")
+def lanes(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.param > native.widest():
+        pytest.skip(f"no vectors of {request.param} floats here")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "_LANES", request.param)
+        yield
+
+
+def normal(*shape: int, seed: int = 0) -> Any:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.integers(1, 70), into=st.integers(1, 130), out=st.integers(1, 130), biased=st.booleans())
+def test_rows_through_weights(rows: int, into: int, out: int, biased: bool) -> None:
+    x, weight, bias, before = normal(rows, into), normal(out, into), normal(out) if biased else None, normal(rows, out)
+    expected = torch.nn.functional.linear(x.double(), weight.double(), None if bias is None else bias.double())
+    panels = native.Panels(weight, bias)
+    made = panels(x)
+    assert torch.allclose(made.double(), expected, atol=2e-5)
+    assert torch.allclose(panels.added(x, before.clone()).double(), expected + before, atol=2e-5)
+    for row in range(rows):  # not a digit depends on the company
+        assert torch.equal(panels(x[row : row + 1])[0], made[row])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    batch=st.integers(1, 3), heads=st.integers(1, 4), paths=st.integers(1, 11), fresh=st.integers(1, 4),
+    length=st.integers(1, 120), width=st.sampled_from([2, 16, 20, 52, 64, 104]), loud=st.booleans(),
+)  # fmt: skip
+def test_paths_attend_over_what_they_share_and_their_own(
+    batch: int, heads: int, paths: int, fresh: int, length: int, width: int, loud: bool
+) -> None:
+    query, key, value = normal(3, batch, heads, length, width)
+    near = 2e-5
+    if loud:  # one score outshouts all others, so that those underflow; what rounds it is as much greater
+        query, near = query * 40, 2e-3
+    (plain, read), (panels, also) = TorchMemory.read(query, key, value), native.PanelMemory.read(query, key, value)
+    assert torch.allclose(read, also, atol=near)
+    for memory in (plain, panels):
+        memory.reserve(batch * paths, 3 * fresh)
+    for step in range(3):
+        rows = normal(batch * paths * fresh, 3 * heads, width, seed=step)  # as a block projects them
+        q, *own = rows.view(batch, paths, fresh, 3, heads, width).permute(3, 0, 4, 1, 2, 5)
+        for memory in (plain, panels):
+            memory.append(torch.stack(own))
+        assert torch.allclose(plain.attend(q), panels.attend(q), atol=2e-5)
+
+
+@pytest.mark.parametrize("width", [1, 16, 20, 512])
+def test_norm_and_gate(width: int) -> None:
+    by = arithmetic.torchs()
+    x = torch.cat((normal(7, 2 * width) * 3, torch.full((1, 2 * width), -200.0), torch.full((1, 2 * width), 200.0)))
+    assert torch.allclose(native.gate(x), by.gate(x), rtol=1e-6, atol=1e-30)
+    for rows in (x, x * 1e-6, torch.zeros(2, width)):
+        assert torch.allclose(native.direction(rows, rows.shape[-1] * 1e-5), by.direction(rows), rtol=1e-6, atol=1e-12)
