@@ -1,18 +1,19 @@
-# make run, kronos, test, check, bench, format, clean. The virtual environment is made, and refreshed when what it is built from changes.
+# make run, kronos, plot, research, test, check, bench, format, clean. The virtual environment is made, and refreshed when what it is built from changes.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 BUILT_FROM := pyproject.toml kokex/kronos/native.c kokex/kronos/native.h
 
 .DEFAULT_GOAL := run
-.PHONY: run kronos test check bench format clean
+.PHONY: run kronos plot research test check bench format clean
 
 run: $(VENV)/.installed
 	@$(BIN)/kokex run
 
-# The model of candles: torch and what it needs. On a machine without a GPU, see docs/kronos.md for the small build.
-kronos: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[kronos]'
+# kronos: the model of candles, torch and what it needs; on a machine without a GPU, see docs/kronos.md for the small
+# build. plot: pictures as PNG. research: forecasts evaluated.
+kronos plot research: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$@]'
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

@@ -41,6 +41,7 @@ from kokex.ports import Console, Saved, Store
 from kokex.ports.chat import Chat, Letter, Records
 from kokex.present import alerts, answers
 from kokex.present.alerts import LANES, Told
+from kokex.present.words import price
 
 REPEAT_S = 60.0  # on the console
 ECHO_S = 300.0  # in the chat
@@ -169,7 +170,7 @@ class Notifier(Actor):
 
     def on_fill(self, fill: Fill) -> None:
         if self._console is not None:
-            text = f"{fill.side} {fill.size} {fill.instrument} at {fill.price}, fee {fill.fee}"
+            text = f"{fill.side} {price(fill.size)} {fill.instrument} at {price(fill.price)}, fee {price(fill.fee)}"
             self._print("INFO", f"{_where(fill.account)}fill: {text}")
         if self._telling:
             self._telling.fill(fill)

@@ -183,7 +183,9 @@ def _check(asked: Asked, db: Path | None, plot: Path | None) -> None:
         if plot.suffix.lower() not in (".png", ".html"):
             raise Mistake(f"--plot {plot}: name a file that ends in .png or .html")
         if plot.suffix.lower() == ".png" and find_spec("matplotlib") is None:
-            raise Mistake(f"--plot {plot}: a PNG needs matplotlib: pip install 'kokex[plot]', or name a .html")
+            raise Mistake(
+                f"--plot {plot}: a PNG needs matplotlib (`make plot`, or pip install 'kokex[plot]'); a .html does not"
+            )
         if not plot.absolute().parent.is_dir():
             raise Mistake(f"--plot {plot}: no such directory as {plot.parent}")
     if db is not None and db.exists():

@@ -90,7 +90,7 @@ def _python() -> Finding:
 def _plots() -> Finding:
     if find_spec("matplotlib") is not None:
         return Finding("plots", "ok", "as PNG and as HTML")
-    return Finding("plots", "ok", "as HTML; for PNG too: pip install 'kokex[plot]'")
+    return Finding("plots", "ok", "as HTML; for PNG too: `make plot`, or pip install 'kokex[plot]'")
 
 
 # ---- what is configured ---------------------------------------------------------------------

@@ -56,7 +56,7 @@ def forecast(
       kokex evaluate forecast --db data/kokex.db --timeframe 1m --horizon 60 --json
     """
     if find_spec("numpy") is None:
-        raise Mistake("evaluation needs numpy: pip install 'kokex[research]'")
+        raise Mistake("evaluation needs numpy: `make research`, or pip install 'kokex[research]'")
     from kokex.research.forecasting.evaluation import Asked, TooShort
     from kokex.research.forecasting.evaluation import evaluate as scored
 

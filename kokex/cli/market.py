@@ -62,7 +62,7 @@ def read_tape(config: Config) -> Tape | None:
         try:
             read = read_candles(file)
         except CsvError as error:
-            raise Mistake(str(error)) from None
+            raise Mistake(f"market.candles: {error}") from None
         if read.span_ns != config.market.span_ns:
             seconds = read.span_ns / 1e9
             raise Mistake(f"{file}: its candles are {seconds:g} s apart, market.timeframe is {config.market.timeframe}")

@@ -69,7 +69,11 @@ def invocation() -> str:
     if called.name != "kokex":
         return "python -m kokex"
     found = shutil.which("kokex")
-    return "kokex" if found and Path(found).exists() and Path(found).samefile(called) else os.path.relpath(called)
+    return (
+        "kokex"
+        if found and Path(found).exists() and Path(found).samefile(called)
+        else min(os.path.relpath(called), str(called), key=len)
+    )
 
 
 class Symbol(click.ParamType[str]):

@@ -16,7 +16,7 @@ from kokex.market.instruments import quantity
 from kokex.market.positions import average_price, unrealised
 from kokex.messages import Fill, Instrument, Portfolio
 from kokex.present import tables
-from kokex.present.words import clock
+from kokex.present.words import clock, price
 
 LAST = click.option("--last", type=click.IntRange(1, 1_000_000), default=20, show_default=True, help="The newest.")
 
@@ -143,10 +143,10 @@ def _history(records: Sequence[queries.OrderRecord]) -> tables.Table:
             each.order.client_id,
             each.order.instrument,
             each.order.side,
-            str(each.order.size),
+            price(each.order.size),
             tables.terms(each.order),
             each.state,
-            str(each.filled),
+            price(each.filled),
             each.reason,
         )
         for each in records

@@ -64,9 +64,13 @@ def simulate(seeds: range, days: float, jobs: int, trace_hash: bool, plant: str 
         emit_json(tally)
     else:
         faults = ", ".join(f"{count} {kind}" for kind, count in tally.faults.items())
-        click.echo(f"{tally.seeds} seeds of {days:g} days, {tally.sim_hours:.0f} hours lived")
+        click.echo(f"{_many(tally.seeds, 'seed')} of {_many(days, 'day')}, {tally.sim_hours:.0f} hours lived")
         click.echo(f"faults: {faults}")
         click.echo(f"{tally.orders} orders, {tally.fills} fills, {tally.kills} kills, {tally.crashes} crashes")
         click.echo(f"{tally.violations} violations; {tally.wall_s:.1f} s, {tally.seeds_per_minute:.0f} seeds a minute")
     if tally.violations:
         sys.exit(1)
+
+
+def _many(count: float, what: str) -> str:
+    return f"{count:g} {what}" + ("" if count == 1 else "s")

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 from kokex.messages import Episode, Lesson
 from kokex.present.tables import Table
-from kokex.present.words import age, clock, price
+from kokex.present.words import NOTHING, age, clock, price
 
 
 def episodes(found: Iterable[Episode]) -> Table:
     rows = tuple(
         (
             clock(each.at_ns), str(each.id), each.plan, each.instrument, each.act, str(each.conviction), each.by,
-            price(each.price), age(each.horizon_s * 1_000_000_000), each.verdict or "?", _outcome(each),
+            price(each.price), age(each.horizon_s * 1_000_000_000), each.verdict or NOTHING, _outcome(each),
         )
         for each in found
     )  # fmt: skip

@@ -92,7 +92,7 @@ def _write_png(drawing: Drawing | FanChart | Chart, path: str) -> None:
         from kokex.adapters.drawing import candles, png
     except ImportError as error:
         raise DrawingError(
-            f"{path}: a PNG needs matplotlib ({error}): pip install 'kokex[plot]'"
+            f"{path}: a PNG needs matplotlib ({error}): `make plot`, or pip install 'kokex[plot]'"
             + ("" if isinstance(drawing, FanChart) else ", or draw a .html, which needs nothing")
         ) from None
     try:

@@ -25,6 +25,7 @@ from kokex.adapters.okx.exchange.tapes import read as tapes_of
 from kokex.adapters.okx.exchange.venue import CASH, Owner, Venue
 from kokex.paper.prices import common_shocks
 
+_FORM = "each account is a table [[accounts]] with name, key, secret and passphrase"
 AWAY_S = 2 * 3600  # of a longer time away only the end has candles
 
 
@@ -73,10 +74,12 @@ def owners(opening: Opening) -> list[Owner]:
     try:
         text = opening.accounts.read_bytes()
         read = msgspec.toml.decode(text, type=_Accounts).accounts
-    except (OSError, msgspec.MsgspecError) as error:
-        raise OpeningError(f"{opening.accounts}: {error}") from None
+    except OSError as error:
+        raise OpeningError(f"{opening.accounts}: {error.strerror or error}") from None
+    except msgspec.MsgspecError as error:
+        raise OpeningError(f"{opening.accounts}: {error}; {_FORM}") from None
     if not read:
-        raise OpeningError(f"{opening.accounts}: no [[accounts]]")
+        raise OpeningError(f"{opening.accounts}: no account; {_FORM}")
     for each in read:
         if bad := [currency for currency, amount in each.cash.items() if not amount.is_finite() or amount < 0]:
             raise OpeningError(f"{opening.accounts}: {each.name}: cash of {', '.join(bad)} is not zero or more")
