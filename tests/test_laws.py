@@ -87,6 +87,9 @@ def test_the_command_tells_programs_and_people() -> None:
     planted = CliRunner().invoke(command, ["--seeds", "2:3", "--days", "3", "--plant", "no_deadline"])
     assert planted.exit_code == 1
     assert "breaks law" in planted.stdout
+    for plant in PLANTS:
+        assert CliRunner().invoke(command, ["--seeds", "0:1", "--days", "0.01", "--plant", plant]).exit_code < 2
+    assert CliRunner().invoke(command, ["--seeds", "0:1", "--plant", "none"]).exit_code == 2
     for wrong in ("3:3", "x", "-1:2"):
         assert CliRunner().invoke(command, ["--seeds", wrong]).exit_code == 2
 

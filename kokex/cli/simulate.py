@@ -7,8 +7,6 @@ import click
 
 from kokex.cli.options import JSON
 
-PLANTS = ("retry_new_id", "breaker_in_memory", "no_deadline")
-
 
 class Range(click.ParamType[range]):
     """A:B, from A up to and without B; or one seed."""
@@ -31,7 +29,7 @@ class Range(click.ParamType[range]):
 @click.option("--days", type=click.FloatRange(0.01, 365), default=3.0, show_default=True, help="Of trading, each.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option("--trace-hash", is_flag=True, help="Print the hash of each seed's trace.")
-@click.option("--plant", type=click.Choice(PLANTS), hidden=True, default=None)
+@click.option("--plant", metavar="BUG", hidden=True, default=None)
 @JSON
 def simulate(seeds: range, days: float, jobs: int, trace_hash: bool, plant: str | None, as_json: bool) -> None:
     """Run the daemon through days of faults in virtual time, and hold it to the laws.
@@ -45,9 +43,12 @@ def simulate(seeds: range, days: float, jobs: int, trace_hash: bool, plant: str 
       kokex simulate --seeds 0:200 --days 3
       kokex simulate --seeds 17:18 --trace-hash
     """
-    from kokex.cli.output import emit_json, progress
-    from kokex.simulation.simulate import Seed
+    from kokex.cli.output import Mistake, emit_json, progress
+    from kokex.simulation.simulate import PLANTS, Seed
     from kokex.simulation.simulate import simulate as run
+
+    if plant and plant not in PLANTS:
+        raise Mistake(f"--plant {plant}: no such bug; there are {', '.join(PLANTS)}")
 
     with progress(f"{len(seeds)} seeds") as bar:
 
