@@ -8,7 +8,7 @@ import msgspec
 
 from kokex.cli.asking import command
 from kokex.cli.options import COMMON, configured
-from kokex.cli.output import emit_json, show
+from kokex.cli.output import Mistake, emit_json, show
 from kokex.present import tables
 
 PLAN = click.option("--plan", metavar="NAME", help="One plan; else all.")
@@ -59,20 +59,30 @@ def cycle(plan: str | None, config_file: Path | None, db: Path | None, as_json: 
         raise click.ClickException("no cycle: paused, stopped, warming up, or no market data; see `kokex status`")
 
 
-@click.group()
-def plans() -> None:
-    """List, start or stop plans.
+@click.group(invoke_without_command=True)
+@COMMON
+@click.pass_context
+def plans(context: click.Context, config_file: Path | None, db: Path | None, as_json: bool) -> None:
+    """List, start or stop plans of the running daemon; by itself it lists them.
 
     \b
     Example:
       kokex plans stop swing
     """
+    if context.invoked_subcommand is None:
+        _list(config_file, db, as_json)
+    elif config_file or db or as_json:
+        raise Mistake(f"options go behind the command: kokex plans {context.invoked_subcommand} ...")
 
 
 @plans.command("list")
 @COMMON
 def list_plans(config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """The plans of the running daemon."""
+    _list(config_file, db, as_json)
+
+
+def _list(config_file: Path | None, db: Path | None, as_json: bool) -> None:
     answer = command(configured(config_file, db), "status")
     if as_json:
         emit_json({"paused": answer["paused"], "plans": answer["plans"]})

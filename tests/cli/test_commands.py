@@ -107,7 +107,10 @@ def test_plans_start_and_stop(place: Path) -> None:
     assert "stopped" in kokex(place, "plans", "list").out
     assert kokex(place, "cycle").code == 1
     assert "stopped" not in kokex(place, "plans", "start", "main").out
-    assert kokex(place, "plans", "list", "--json").json()["plans"][0]["enabled"] is True
+    for words in (("plans", "list", "--json"), ("plans", "--json")):
+        assert kokex(place, *words).json()["plans"][0]["enabled"] is True
+    misplaced = kokex(place, "plans", "--json", "stop", "main")
+    assert (misplaced.code, "kokex plans stop ..." in misplaced.err) == (2, True)
     assert "there is no plan 'x'" in kokex(place, "plans", "stop", "x").err
 
 

@@ -15,7 +15,7 @@ from kokex.messages.llm import Moment
 
 
 class TradingClock:
-    """`kokex.ports.Clock`, live. At `speed` 10 ten seconds of trading time pass in one second."""
+    """Trading time, live. At `speed` 10 ten seconds of trading time pass in one second."""
 
     def __init__(self, start_ns: int | None = None, speed: float = 1) -> None:
         """`start_ns` is the first reading, UTC nanoseconds; None: the system clock's. ValueError: speed not above 0."""

@@ -7,7 +7,7 @@ _ALPHABET = string.ascii_lowercase + string.digits
 
 
 class SecretIds:
-    """`kokex.ports.Ids` from the system's entropy."""
+    """From the system's entropy."""
 
     def tag(self) -> str:
         """6 lower-case letters and digits: one of 2.2 thousand million."""
