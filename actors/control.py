@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from actors.forecaster import newest_portfolios
 from actors.portfolio import without_history
@@ -59,9 +60,11 @@ ON_RECORD = frozenset(
     }
 )
 DRAWN = frozenset({"chart", "equity"})
-TO_AGENT = {"chat": 130.0, "confirm": 20.0, "decline": 20.0}  # verb -> seconds it may take
+TO_AGENT = {"chat": 130.0, "confirm": 20.0, "decline": 20.0}  # verb -> seconds it may take; see agent
 TRADES: dict[str, Act] = {"buy": "open_long", "sell": "open_short", "close": "close"}
 CHAT = "telegram"  # how who speaks in the chat is named, before the number of the user
+PRICE_S = 8.0  # a trade waits so long for a price: after a restart the first one takes a moment
+LOOK_AGAIN_S = 0.5
 VERDICT_S = 10.0  # risk answers at once, unless it is down
 RECORD_S = 20.0
 PASS_S = 10.0
@@ -69,6 +72,19 @@ PASS_S = 10.0
 
 class CommandError(Exception):
     """A command that cannot be done as asked. The text goes to the person."""
+
+
+class Trade(Struct, frozen=True, kw_only=True):
+    """What a person wants bought, sold or closed."""
+
+    command: Command
+    plan: Plan
+    instrument: str
+    act: Act
+    until_ns: int  # a price has to be there by then
+    tell: Callable[[object], None]
+    size: Decimal | None = None
+    limit: Decimal | None = None
 
 
 class Controller(Actor):
@@ -270,21 +286,25 @@ class Controller(Actor):
         for account, plan, symbol in held:
             where = {"account": account, "plan": plan, "instrument": symbol}
             one = Command(verb="close", args=where, by=command.by)
-            self._ask_price(one, self._plans[plan], None, None, partial(closed, where))
+            self._ask_price(self._trade_of(one, self._plans[plan], symbol, partial(closed, where)))
 
     def _trade(self, command: Command) -> None:
         account, symbol = self._account(command), self._symbol(command)
         if _act(command) not in TRADES:
             raise CommandError(f"act {_act(command)!r} is none of {', '.join(TRADES)}")
         plan = self._plan_for(account, symbol, command)
-        size, limit = _decimal(command, "size"), _decimal(command, "limit")
-        self._ask_price(command, plan, size, limit, partial(self._answer, command))
+        self._ask_price(self._trade_of(command, plan, symbol, partial(self._answer, command)))
 
-    def _ask_price(
-        self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None, tell: Callable[[object], None]
-    ) -> None:
-        question = Sample(plan=plan.name, instruments=(canonical(command.args["instrument"]),))
-        self.ask("indicator", question, then=partial(self._decide, command, plan, size, limit, tell))
+    def _trade_of(self, command: Command, plan: Plan, symbol: str, tell: Callable[[object], None]) -> Trade:
+        return Trade(
+            command=command, plan=plan, instrument=symbol, act=TRADES[_act(command)], tell=tell,
+            until_ns=self.now + round(PRICE_S * 1e9 * self._speed),
+            size=_decimal(command, "size"), limit=_decimal(command, "limit"),
+        )  # fmt: skip
+
+    def _ask_price(self, trade: Trade) -> None:
+        question = Sample(plan=trade.plan.name, instruments=(trade.instrument,))
+        self.ask("indicator", question, then=partial(self._decide, trade))
 
     def _plan_for(self, account: str, symbol: str, command: Command) -> Plan:
         """The plan that was named, or whose position it is, or the first that trades the instrument."""
@@ -299,29 +319,32 @@ class Controller(Actor):
         held = self._portfolios[account].held if account in self._portfolios else {}
         return max(candidates, key=lambda p: abs(held.get(p.name, {}).get(symbol, ZERO)))
 
-    def _decide(
-        self, command: Command, plan: Plan, size: Decimal | None, limit: Decimal | None,
-        tell: Callable[[object], None], readings: Sequence[Readings] | Failure,
-    ) -> None:  # fmt: skip
-        symbol, act = canonical(command.args["instrument"]), TRADES[_act(command)]
-        if isinstance(readings, Failure) or not readings:
-            tell({"error": f"no price of {symbol} yet; try again in a moment"})
+    def _decide(self, trade: Trade, readings: Sequence[Readings] | Failure) -> None:
+        reading = None if isinstance(readings, Failure) or not readings else readings[0]
+        if reading is None or (trade.act != "close" and self._is_stale(trade.plan, reading)):
+            self._wait_for_price(trade, "no price" if reading is None else "no fresh price")
             return
-        reading = readings[0]
-        if act != "close" and self._is_stale(plan, reading):
-            tell({"error": f"the last price of {symbol} is too old to trade on"})
-            return
+        command, plan = trade.command, trade.plan
         wanted = Decision(
-            plan=plan.name, account=plan.account, instrument=symbol, act=act, conviction=5, horizon_s=0,
-            price=reading.price, reasons=(f"{_act(command)} by {command.by}",), by="person", size=size, limit=limit,
-            atr=reading.values.get("atr"),
+            plan=plan.name, account=plan.account, instrument=trade.instrument, act=trade.act, conviction=5,
+            horizon_s=0, price=reading.price, reasons=(f"{_act(command)} by {command.by}",), by="person",
+            size=trade.size, limit=trade.limit, atr=reading.values.get("atr"),
         )  # fmt: skip
         if command.verb == "propose":
-            self.ask(f"risk[{plan.account}]", Preview(decision=wanted), then=tell)
+            self.ask(f"risk[{plan.account}]", Preview(decision=wanted), then=trade.tell)
             return
         decision = self.emit(wanted)
-        self._waiting[decision] = tell
+        self._waiting[decision] = trade.tell
         self.later(VERDICT_S, self._overdue, decision)
+
+    def _wait_for_price(self, trade: Trade, lack: str) -> None:
+        """A yes is taken once: sent away for a price that comes in a second, it would be lost."""
+        if self.now < trade.until_ns and not self.draining:
+            self.later(LOOK_AGAIN_S * self._speed, self._ask_price, trade)
+        else:
+            trade.tell(
+                {"error": f"{lack} of {trade.instrument} has come; nothing was done, ask again when there is one"}
+            )
 
     def _is_stale(self, plan: Plan, reading: Readings) -> bool:
         return is_stale(self.now, reading.close_ns, plan.timeframe_ns, plan.risk.stale_s)

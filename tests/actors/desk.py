@@ -144,6 +144,10 @@ class Still(Actor):
     def on_sample(self, _: Sample) -> tuple[Readings, ...]:
         return self._readings
 
+    def say(self, *readings: Readings) -> None:
+        """Stands elsewhere from now on."""
+        self._readings = readings
+
 
 class Deaf:
     """The port of a control socket at which nobody waits for an answer."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.agent import FRESH_S, MOST_REQUESTS, TALK_S, Agent, Manners
-from actors.control import Controller
+from actors.control import PRICE_S, Controller
 from actors.risk import RiskKeeper
 from kokex.adapters.sqlite import conversations
 from kokex.adapters.sqlite.direct import DirectStore
@@ -107,13 +107,13 @@ class Room:
         self.socket = Socket()
         self.model = Model()
         plans = (plan("one", instruments=(BTC, ETH, SPOT)),)
-        indicator = Still((readings(values={"atr": 2.0}),))
+        self.indicator = Still((readings(values={"atr": 2.0}),))
         risk = RiskKeeper(
             "main", Config().risk, {each.name: each for each in plans}, INSTRUMENTS, self.store, leverage=Decimal(1)
         )
         self.desk = Desk(
             {
-                "indicator": indicator,
+                "indicator": self.indicator,
                 "executor": Mute() if mute else Orders(),
                 "risk": risk,
                 "llm": self.model,
@@ -295,6 +295,22 @@ def test_what_was_prepared_outlives_a_restart_and_is_still_taken_once_and_only_w
     third.desk.wait(FRESH_S + 1)
     assert "too old" in third.command("confirm", proposal=second)["error"]
     assert third.decisions() == []
+
+
+def test_a_yes_right_after_a_restart_waits_for_the_first_price() -> None:
+    room = Room()
+    answer = room.say("buy one", uses("place_order", act="buy", instrument=BTC, size="1"), words("Shall I?"))
+    again = Room(room.store)
+    again.indicator.say()
+    assert again.command("confirm", proposal=str(answer["proposals"][0]["proposal"])) is None
+    again.desk.wait(PRICE_S - 1)
+    assert (again.socket.last, again.desk.take(Decision)) == (None, [])
+    again.indicator.say(readings(values={"atr": 2.0}))
+    again.desk.wait(1)
+    assert again.socket.last["verdict"] == "approved"
+    (decision,) = again.desk.take(Decision)
+    (command,) = again.desk.take(Command)
+    assert (decision.act, decision.size, decision.cause) == ("open_long", Decimal(1), command.id)
 
 
 def test_who_may_only_ask_gets_no_tool_for_orders() -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from actors.control import Controller
+from actors.control import PRICE_S, Controller
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import ActorStatus
 from kokex.messages import Approved, Command, Decision, Order, Portfolio, Position, Preview, Readings, Refused
-from tests.actors.desk import BTC, ETH, INSTRUMENTS, SPOT, START, Desk, Still, memory, plan, readings
+from tests.actors.desk import BTC, ETH, INSTRUMENTS, SECOND, SPOT, START, Desk, Still, memory, plan, readings
 
 PLANS = (plan("one", instruments=(BTC, ETH)), plan("two", instruments=(BTC,)))
 
@@ -59,11 +59,11 @@ class Counter:
     ) -> None:
         self._answers = Answers()
         status = [ActorStatus("feed", "running", 0, 1, 0, 0, "", START)]
-        indicator = Still((readings(values={"atr": 2.0}),) if told is None else told)
+        self.indicator = Still((readings(values={"atr": 2.0}),) if told is None else told)
         control = Controller(PLANS, INSTRUMENTS, self._answers, lambda: status, store or memory())
         self.desk = Desk(
             {
-                "indicator": indicator,
+                "indicator": self.indicator,
                 "scheduler": scheduler or Obliging("scheduler"),
                 "executor": Obliging("executor"),
                 "risk": Obliging("risk"),
@@ -230,15 +230,36 @@ def test_without_a_verdict_the_person_is_told_so() -> None:
     assert "no verdict" in counter.hear()["error"]
 
 
-def test_without_a_price_there_is_nothing_to_size() -> None:
+@pytest.mark.parametrize("before", [(), (readings(close_ns=START - 3600 * SECOND),)], ids=["none", "stale"])
+def test_a_trade_waits_for_a_price_and_is_done_once_at_it(before: tuple[Readings, ...]) -> None:
+    counter = Counter(told=before)
+    assert counter.say("buy", instrument=BTC, size="0.5") is None
+    counter.desk.wait(PRICE_S - 1)
+    assert counter.desk.take(Decision) == []
+    counter.indicator.say(readings(price=101.0))
+    counter.desk.wait(PRICE_S)
+    (decision,) = counter.desk.take(Decision)
+    assert (decision.price, decision.size) == (101.0, Decimal("0.5"))
+
+
+def test_a_trade_that_waited_in_vain_is_answered_and_never_done() -> None:
     counter = Counter(told=())
-    assert "no price" in counter.say("buy", instrument=BTC)["error"]
+    assert counter.say("close", instrument=BTC) is None
+    counter.desk.wait(PRICE_S + 1)
+    assert counter.hear() == {
+        "error": f"no price of {BTC} has come; nothing was done, ask again when there is one",
+    }  # fmt: skip
+    counter.indicator.say(readings())
+    counter.desk.wait(60)
+    assert (counter.desk.take(Decision), counter.hear()) == ([], None)
 
 
 def test_nothing_is_opened_at_a_stale_price_but_closing_is_always_allowed() -> None:
     counter = Counter()
     counter.desk.wait(121)
-    assert "too old" in counter.say("buy", instrument=BTC)["error"]
+    counter.say("buy", instrument=BTC)
+    counter.desk.wait(PRICE_S + 1)
+    assert "no fresh price" in counter.hear()["error"]
     counter.say("close", instrument=BTC)
     assert [decision.act for decision in counter.desk.take(Decision)] == ["close"]
 
