@@ -1,15 +1,19 @@
 """Backtest speed: the whole graph, journal on, against backtesting.py and basana doing the same crossing.
 
 One instrument, 525,600 one-minute candles (a year) of a seeded random walk, SMA 10 over SMA 30, long only, a fixed
-size, fee 0.1 %. Each runs in a process of its own, one after the other; candles per CPU-second from the first
-candle to the last, loading apart. Ratios are what counts: machines differ, and are shared.
+size, fee 0.1 %. Candles per CPU-second from the first candle to the last, loading apart, each run in a process of its
+own.
 
-    python -m benchmarks.backtest [--candles N] [--json]
+Machines are shared, and slow down for minutes at a time. So the engines run in turn, in rounds, every other round the
+other way round, and a ratio is taken within its round, where a slow phase hits both; told is the median of the rounds.
+
+    python -m benchmarks.backtest [--candles N] [--rounds N] [--json]
 """
 
 import argparse
 import json
 import random
+import statistics
 import subprocess
 import sys
 import time
@@ -159,9 +163,16 @@ def basana(of: Columns) -> tuple[float, int]:
     return asyncio.run(main()), fills
 
 
+def measured(engine: str, candles: int) -> dict[str, int]:
+    """One run, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.backtest", "--engine", engine, "--candles", str(candles)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--candles", type=int, default=525_600)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--engine", choices=ENGINES, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -169,18 +180,35 @@ def main() -> None:
         seconds, fills = globals()[options.engine](columns(options.candles))
         print(json.dumps({"candles_per_cpu_s": round(options.candles / seconds), "fills": fills}))
         return
-    found: dict[str, Any] = {}
-    for engine in ENGINES:
-        command = [sys.executable, "-m", "benchmarks.backtest", "--engine", engine, "--candles", str(options.candles)]
-        found[engine] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    ours = found["kokex"]["candles_per_cpu_s"]
-    ratios = {f"over_{engine}": round(ours / found[engine]["candles_per_cpu_s"], 2) for engine in ENGINES[1:]}
+    speeds: dict[str, list[int]] = {engine: [] for engine in ENGINES}
+    fills: dict[str, int] = {}
+    for number in range(options.rounds):
+        for engine in ENGINES if number % 2 == 0 else ENGINES[::-1]:
+            run = measured(engine, options.candles)
+            speeds[engine].append(run["candles_per_cpu_s"])
+            fills[engine] = run["fills"]
+    ratios = {
+        f"over_{engine}": [
+            round(ours / theirs, 2) for ours, theirs in zip(speeds["kokex"], speeds[engine], strict=True)
+        ]
+        for engine in ENGINES[1:]
+    }
     if options.json:
-        print(json.dumps(found | {"ratios": ratios}))
+        told = {
+            engine: {
+                "candles_per_cpu_s": round(statistics.median(speeds[engine])), "rounds": speeds[engine],
+                "fills": fills[engine],
+            }
+            for engine in ENGINES
+        }  # fmt: skip
+        medians = {name: round(statistics.median(of), 2) for name, of in ratios.items()}
+        print(json.dumps(told | {"ratios": medians, "ratios_by_round": ratios}))
         return
-    for engine in ENGINES:
-        print(f"{engine:12} {found[engine]['candles_per_cpu_s']:>9,} candles/CPU-s, {found[engine]['fills']:,} fills")
-    print("ratios      ", ", ".join(f"{name} {ratio}" for name, ratio in ratios.items()))
+    for engine, runs in speeds.items():
+        median = f"{round(statistics.median(runs)):>9,} candles/CPU-s (median; best {max(runs):,})"
+        print(f"{engine:12} {median}, {fills[engine]:,} fills")
+    for name, of in ratios.items():
+        print(f"{name:16} {statistics.median(of):.2f} (median; rounds {', '.join(f'{ratio:.2f}' for ratio in of)})")
 
 
 if __name__ == "__main__":
