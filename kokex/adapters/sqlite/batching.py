@@ -1,7 +1,6 @@
 """The store of a backtest: nobody waits for the disk, so rows are written when there are many.
 
-What a row writes is made as it comes, while the message is at hand, and many rows go into one statement: together
-a fifth less than the same rows take one by one.
+Many rows go into one statement: that takes a fifth less than the same rows one by one.
 """
 
 import sqlite3
@@ -14,7 +13,7 @@ from kokex.adapters.host.lock import FileLock
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.adapters.sqlite.errors import WRITE_ERRORS
 from kokex.adapters.sqlite.opening import Opening
-from kokex.adapters.sqlite.rows import WRITERS, Batch, Statement
+from kokex.adapters.sqlite.rows import WRITERS, Statement
 from kokex.ports import Row
 
 BLOCK = 50  # rows in one statement; the widest has 18 columns, and a SQLite of before 2020 takes 999 parameters
@@ -30,28 +29,16 @@ class BatchingStore(DirectStore):
     ) -> None:
         super().__init__(connection, path, held, opening)
         self._limit = limit
-        self._batch = Batch()
-        self._pending = 0
 
     def append(self, row: Row) -> None:
         """Takes the row in; a kind the store does not keep is dropped. Raises StoreError when it wrote, in vain."""
-        if (writer := WRITERS.get(type(row))) is not None:
-            writer(self._batch, row)
-            self._pending += 1
-            if self._pending >= self._limit:
+        if type(row) in WRITERS:
+            self._rows.append(row)
+            if len(self._rows) >= self._limit:
                 self.flush()
 
     async def commit(self) -> None:
         """Leaves pending what is pending."""
-
-    def flush(self) -> None:
-        if self._pending:
-            self._write(self._batch.statements(self.session))
-            self._batch = Batch()
-            self._pending = 0
-
-    def pending(self) -> int:
-        return self._pending
 
     def _write(self, batch: list[Statement]) -> None:
         try:
