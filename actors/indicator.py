@@ -29,8 +29,8 @@ class Unit:
     """One plan's view of one instrument: takes candles in, and keeps what there is to tell."""
 
     __slots__ = (
-        "_looks", "alight", "candles", "edges", "forecasts", "instrument", "names", "news", "plan", "resampler", "seen",
-        "signals", "warm", "watch",
+        "_looks", "alight", "candles", "edges", "forecasts", "instrument", "last", "names", "news", "plan", "resampler",
+        "see", "seen", "signals", "warm", "watch",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, instrument: str, edges: Edges | None, base_ns: int) -> None:
@@ -43,26 +43,35 @@ class Unit:
         self.alight: set[str] = set()  # thresholds crossed and not yet released
         self.watch = Watch(edges) if edges else None
         self.resampler = Resampler(plan.timeframe_ns, base_ns) if plan.timeframe_ns != base_ns else None
+        self.see = self._take if self.resampler is None else self._join  # takes in a candle of the market
         self.forecasts = wants_forecast(plan)
-        self.candles: deque[Candle] = deque(maxlen=plan.forecast.lookback if self.forecasts else 1)
+        self.candles: deque[Candle] = deque(maxlen=plan.forecast.lookback)  # for those alone
+        self.last: Candle | None = None
         self.news: list[tuple[Candle, Crossing]] = []
         self.seen: Candle | None = None  # the market's last candle
         self.warm = False
 
-    def see(self, row: Candle) -> bool:
-        """Takes a closed candle of the market in. False when there is nothing to tell of it."""
-        self.seen = row
-        signals = self.signals
-        for candle in (row,) if self.resampler is None else self.resampler.push(row):
+    def _take(self, candle: Candle) -> object:
+        """Takes a closed candle in. Nothing, or False, when there is nothing to tell of it."""
+        self.seen = self.last = candle
+        if self.forecasts:
             self.candles.append(candle)
-            if self.watch is not None:
-                for crossing in self.watch.update(candle):
-                    self._cross(candle, crossing)
-            for index, update in self._looks:
-                signal = update(candle)
-                if signal is not signals[index]:
-                    self._change(candle, index, signal)
-        return not self.warm or bool(self.news)
+        if self.watch is not None:
+            for crossing in self.watch.update(candle):
+                self._cross(candle, crossing)
+        signals = self.signals
+        for index, update in self._looks:
+            if (signal := update(candle)) is not signals[index]:
+                self._change(candle, index, signal)
+        return self.news or not self.warm
+
+    def _join(self, row: Candle) -> object:
+        """The same with a candle of the market, where the plan looks at longer ones."""
+        assert self.resampler
+        for candle in self.resampler.push(row):
+            self._take(candle)
+        self.seen = row
+        return self.news or not self.warm
 
     def _change(self, candle: Candle, index: int, signal: Signal | None) -> None:
         """A strategy thinks otherwise now; another side is news."""
@@ -84,9 +93,9 @@ class Unit:
 
     def readings(self) -> Readings | None:
         """Where it stands; None before its first candle."""
-        if not self.candles:
+        last = self.last
+        if last is None:
             return None
-        last = self.candles[-1]
         signals = {name: s for name, s in zip(self.names, self.signals, strict=True) if s is not None}
         return Readings(
             plan=self.plan.name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import groupby, repeat
+from itertools import chain, groupby, repeat
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -60,20 +60,22 @@ class ReplayMarket(Tape):
         `scout` takes an instant in and says whether its message must follow. While an order works each is told, and
         so is each that does not follow on the one before with a candle of every instrument: a gap is the feed's to see.
         """
+        if self._busy or self._whole_ns < 0:
+            return 0, 0
         rows, following, span_ns, whole = self._rows, self._instants, self.span_ns, len(self.instruments)
         latest_ns = until_ns - span_ns
         if self._due is not None:
             latest_ns = min(latest_ns, self._due.due_ns - 1 - span_ns)
-        open_ns = self._whole_ns
-        if self._busy or open_ns < 0:
-            return 0, 0
-        last: Instant = NOTHING
-        while open_ns <= latest_ns and len(rows) == whole and rows[0].open_ns == open_ns and not scout(rows):
+        ahead, last = chain((rows,), following), NOTHING
+        for open_ns, rows in zip(range(self._whole_ns, latest_ns + 1, span_ns), ahead, strict=False):
+            if len(rows) != whole or rows[0].open_ns != open_ns or scout(rows):
+                break
             last = rows
-            rows = next(following, NOTHING)
-            open_ns += span_ns
+        else:
+            rows = next(ahead, NOTHING)
         if not last:
             return 0, 0
+        open_ns = last[0].open_ns + span_ns
         passed = (open_ns - self._whole_ns) // span_ns
         for row in last:
             self._marks[row.instrument] = row.close

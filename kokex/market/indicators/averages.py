@@ -1,6 +1,7 @@
 """Moving averages: simple (exact), a pair of simple ones, exponential, and MACD."""
 
 from collections import deque
+from math import floor
 
 from kokex.market.indicators.exact import UNAMBIGUOUS, DecimalScale, at_least, rescaled
 
@@ -26,7 +27,7 @@ class SMA:
         # `scale.whole(x)`, written out: a call here would cost a third of the update.
         unit = scale.fast
         scaled = x * unit
-        if 0.0 <= scaled < UNAMBIGUOUS and (new := int(scaled + 0.5)) / unit == x:
+        if 0.0 <= scaled < UNAMBIGUOUS and (new := floor(scaled + 0.5)) / unit == x:
             new *= scale.lift
         else:
             new = scale.written(x)
@@ -77,7 +78,7 @@ class CrossingAverages:
         # `scale.whole(x)`, written out: a call here would cost a third of the update.
         unit = scale.fast
         scaled = x * unit
-        if 0.0 <= scaled < UNAMBIGUOUS and (new := int(scaled + 0.5)) / unit == x:
+        if 0.0 <= scaled < UNAMBIGUOUS and (new := floor(scaled + 0.5)) / unit == x:
             new *= scale.lift
         else:
             new = scale.written(x)

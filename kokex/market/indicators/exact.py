@@ -14,6 +14,7 @@ as 5.2900000000000005e-05, go through Decimal, which is slow and just as exact.
 
 import math
 from collections import deque
+from math import floor
 
 UNAMBIGUOUS = 2.0**52
 _MOST_PLACES = 22  # 10**22 is the largest power of ten that a float holds without error
@@ -38,7 +39,7 @@ class DecimalScale:
         """
         fast = self.fast
         scaled = x * fast
-        if 0.0 <= scaled < UNAMBIGUOUS and (whole := int(scaled + 0.5)) / fast == x:
+        if 0.0 <= scaled < UNAMBIGUOUS and (whole := floor(scaled + 0.5)) / fast == x:
             return whole * self.lift
         return self.written(x)
 
