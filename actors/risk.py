@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import msgspec
 from msgspec import Struct
@@ -72,7 +72,7 @@ class Working(Struct):
     settled: bool = False
 
 
-class Yes(NamedTuple):
+class Yes(Struct, frozen=True, gc=False):
     """What an approval holds."""
 
     order: Order | None

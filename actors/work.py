@@ -24,28 +24,22 @@ class Loaded(Struct, frozen=True):
 
 
 @final
-class Work:
+class Work(Struct, eq=False):
     """An order that is not settled."""
 
-    __slots__ = (
-        "asking", "cancelling", "ended", "filled", "hoped", "known_ns", "limited", "order", "parent", "repriced",
-        "resolving", "sent", "state", "stop", "trades", "waiting",
-    )  # fmt: skip
-
-    def __init__(self, order: Order, stop: Decimal | None, now: int) -> None:
-        self.order = order
-        self.stop = stop  # trigger of the protective stop its fills want
-        self.state: OrderState = "intent"
-        self.filled = Decimal(0)
-        self.trades: set[str] = set()
-        self.sent = False
-        self.resolving = False  # its state at the venue is unknown and being asked for
-        self.asking = False  # right now
-        self.cancelling = False
-        self.limited = False  # its time limit runs
-        self.repriced = 0  # times
-        self.parent = ""  # the entry that brings it along, as its attached stop
-        self.hoped = False  # such a stop, not seen yet, that will come about
-        self.ended: OrderReport | None = None  # the venue's last word on it, while fills before that are missing
-        self.known_ns = now  # trades before this, less a margin, are booked
-        self.waiting: list[int] = []  # questions (cancel) to answer when it is settled
+    order: Order
+    stop: Decimal | None  # trigger of the protective stop its fills want
+    known_ns: int  # trades before this, less a margin, are booked
+    state: OrderState = "intent"
+    filled: Decimal = Decimal(0)
+    trades: set[str] = set()
+    sent: bool = False
+    resolving: bool = False  # its state at the venue is unknown and being asked for
+    asking: bool = False  # right now
+    cancelling: bool = False
+    limited: bool = False  # its time limit runs
+    repriced: int = 0  # times
+    parent: str = ""  # the entry that brings it along, as its attached stop
+    hoped: bool = False  # such a stop, not seen yet, that will come about
+    ended: OrderReport | None = None  # the venue's last word on it, while fills before that are missing
+    waiting: list[int] = []  # questions (cancel) to answer when it is settled

@@ -10,14 +10,15 @@ that came since.
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from kokex.messages import Act, Signal
 
 Spent = Mapping[str, int]  # strategy -> the side it said when a position was opened on it
 
 
-class Wish(NamedTuple):
+class Wish(Struct, frozen=True, gc=False):
     act: Act
     conviction: int  # 1..5
     invalidation: float | None
@@ -28,10 +29,14 @@ def vote(signals: Mapping[str, Signal], held: Decimal, *, may_short: bool, min_c
     """What to do with an instrument of which the plan holds `held` (negative: short)."""
     if not signals:
         return Wish("hold", 1, None, ("no strategy has an opinion yet",))
-    mean = sum([signal.side * signal.strength for signal in signals.values()]) / len(signals)
+    total, reasons = 0.0, ()
+    for name, each in signals.items():
+        if each.side:
+            total += each.side * each.strength
+            reasons = (*reasons, f"{name}: {each.reason or _WORDS[each.side]}")
+    mean = total / len(signals)
     side = (mean > 0) - (mean < 0)
     conviction = max(1, min(5, round(abs(mean) * 5)))
-    reasons = tuple([f"{name}: {each.reason or _WORDS[each.side]}" for name, each in signals.items() if each.side])
     own = (held > 0) - (held < 0)
     if not reasons:
         if own:

@@ -106,8 +106,9 @@ class Actor:
 
     def soon(self, then: Callable[..., object], *args: Any) -> Timer:
         """Calls `then(*args)` as a message of its own, after all that waits now."""
-        system, inner = self._system, self._cell.inner
-        timer = Timer(0, self._cell, system.now, then, args, system.cause)
+        system, cell = self._system, self._cell
+        inner = cell.inner
+        timer = Timer(0, cell, cell.generation, system.now, then, args, system.cause)
         inner.pending += 1
         system.queue.append((inner, timer))
         return timer

@@ -37,28 +37,17 @@ class Failure(Struct, frozen=True):
 
 
 @final
-class Timer:
+class Timer(Struct, eq=False):
     """What `Actor.later` gives back. When it is due it takes its turn in the run queue, as an item of it."""
 
-    __slots__ = ("args", "cell", "due_ns", "generation", "id", "live", "number", "then")
-
-    def __init__(
-        self,
-        number: int,
-        cell: "Cell | None",
-        due_ns: int,
-        then: Callable[..., object],
-        args: tuple[Any, ...],
-        cause: int,
-    ) -> None:
-        self.number = number
-        self.cell = cell
-        self.generation = cell.generation if cell else 0
-        self.due_ns = due_ns
-        self.then = then
-        self.args = args
-        self.id = cause  # what it carries on
-        self.live = True
+    number: int
+    cell: "Cell | None"
+    generation: int  # of the actor it belongs to
+    due_ns: int
+    then: Callable[..., object]
+    args: tuple[Any, ...]
+    id: int  # of what it carries on
+    live: bool = True
 
     def cancel(self) -> None:
         self.live = False
@@ -70,42 +59,27 @@ class Timer:
             self.then(*self.args)
 
 
+def _nothing() -> None:
+    pass
+
+
 @final
-class Call:
+class Call(Struct, eq=False):
     """A port coroutine under way for an actor. When it is done it takes its turn in the run queue with its outcome."""
 
-    __slots__ = (
-        "args", "cancel", "cell", "function", "generation", "id", "latency_ns", "loading", "number", "outcome",
-        "returns", "then", "timeout_s",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        number: int,
-        cell: "Cell",
-        function: Callable[..., Any],
-        args: tuple[Any, ...],
-        *,
-        returns: Any,
-        then: Callable[[Any], object],
-        timeout_s: float,
-        latency_ns: int,
-        cause: int,
-        loading: bool = False,
-    ) -> None:
-        self.number = number
-        self.cell = cell
-        self.generation = cell.generation
-        self.function = function
-        self.args = args
-        self.returns = returns
-        self.then = then
-        self.timeout_s = timeout_s
-        self.latency_ns = latency_ns
-        self.id = cause  # what it carries on
-        self.loading = loading
-        self.outcome: Any = None
-        self.cancel: Callable[[], object] = _nothing
+    number: int
+    cell: "Cell"
+    generation: int  # of the actor that started it
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    returns: Any
+    then: Callable[[Any], object]
+    timeout_s: float
+    latency_ns: int
+    id: int  # of what it carries on
+    loading: bool = False
+    outcome: Any = None
+    cancel: Callable[[], object] = _nothing
 
     def run(self) -> None:
         if self.generation == self.cell.generation:
@@ -121,22 +95,15 @@ class Call:
         return Failure("Timeout", f"no answer within {self.timeout_s:g} s")
 
 
-def _nothing() -> None:
-    pass
-
-
 @final
-class Callback:
-    """An answer's turn, as an item of the run queue. `id` is the cause it carries on."""
+class Callback(Struct, eq=False):
+    """An answer's turn, as an item of the run queue."""
 
-    __slots__ = ("args", "cell", "generation", "id", "then")
-
-    def __init__(self, cell: "Cell", cause: int, then: Callable[..., object], args: tuple[Any, ...]) -> None:
-        self.cell = cell
-        self.id = cause
-        self.generation = cell.generation
-        self.then = then
-        self.args = args
+    cell: "Cell"
+    generation: int
+    id: int  # of what it carries on
+    then: Callable[..., object]
+    args: tuple[Any, ...]
 
     def run(self) -> None:
         if self.generation == self.cell.generation:

@@ -332,7 +332,8 @@ class System:
 
     def set_timer(self, cell: Cell | None, due_ns: int, then: Callable[..., object], args: tuple[Any, ...]) -> Timer:
         self._numbers += 1
-        timer = Timer(self._numbers, cell, due_ns, then, args, self.cause)
+        generation = cell.generation if cell else 0
+        timer = Timer(self._numbers, cell, generation, due_ns, then, args, self.cause)
         self.timers[timer.number] = timer
         heapq.heappush(self.agenda, (due_ns, TIMER, timer.number, timer))
         return timer
@@ -365,8 +366,8 @@ class System:
     ) -> None:
         self._numbers += 1
         call = Call(
-            self._numbers, cell, function, args,
-            returns=returns, then=then, timeout_s=timeout_s, latency_ns=latency_ns, cause=self.cause, loading=loading,
+            self._numbers, cell, cell.generation, function, args,
+            returns, then, timeout_s, latency_ns, self.cause, loading,
         )  # fmt: skip
         self.calls[call.number] = cell.calls[call.number] = call
         self.driver.begin(call)
@@ -397,7 +398,7 @@ class System:
 
     def enqueue(self, cell: Cell, cause: int, then: Callable[..., object], args: tuple[Any, ...]) -> None:
         cell.inner.pending += 1
-        self.queue.append((cell.inner, Callback(cell, cause, then, args)))
+        self.queue.append((cell.inner, Callback(cell, cell.generation, cause, then, args)))
 
     # ---- what people see
 

@@ -1,16 +1,22 @@
 """Names of orders."""
 
+from functools import lru_cache
+
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 PAIRS = [high + low for high in DIGITS for low in DIGITS]
+TWO = len(PAIRS)  # numbers have at most two digits
 
 
 def base36(number: int) -> str:
     """A number in digits and lower-case letters."""
-    text = ""
-    while number >= 36:
-        number, two = divmod(number, 36 * 36)
-        text = PAIRS[two] + text
-    return DIGITS[number] + text if number or not text else text
+    high, low = divmod(number, TWO)
+    return f"{_pairs(high)}{PAIRS[low]}".lstrip("0") or "0"
+
+
+@lru_cache(maxsize=64)  # ids rise: but for the last digits they are the same for long
+def _pairs(number: int) -> str:
+    high, low = divmod(number, TWO)
+    return (_pairs(high) if high else "") + PAIRS[low]
 
 
 def client_id(tag: str, decision: int, part: str = "") -> str:

@@ -1,6 +1,8 @@
 """The indicator values of one instrument, and the thresholds on them that make an edge."""
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from kokex.market.hysteresis import Hysteresis, Spike, significance
 from kokex.market.indicators import ATR, RSI, RateOfChange, RealisedVolatility, VolumeZScore
@@ -32,7 +34,7 @@ class Thresholds(Protocol):
     def spike_sigma(self) -> float: ...
 
 
-class Crossing(NamedTuple):
+class Crossing(Struct, frozen=True, gc=False):
     """A threshold was crossed."""
 
     source: str

@@ -6,7 +6,7 @@ is the float nearest to a written decimal, and so is `Working.level`. What is bo
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Literal, NamedTuple, cast
+from typing import Literal, cast
 
 from msgspec import Struct
 
@@ -42,14 +42,14 @@ class Working(Struct, eq=False):
     triggered: bool = False  # a stop or take-profit that has become a market order
 
 
-class Match(NamedTuple):
+class Match(Struct, frozen=True, gc=False):
     """It trades, at this price."""
 
     price: Decimal
     liquidity: Literal["maker", "taker"]
 
 
-class End(NamedTuple):
+class End(Struct, frozen=True, gc=False):
     """It is cancelled, and why."""
 
     reason: str
