@@ -86,14 +86,14 @@ class Actor:
         if outlet.journaled:
             system.tap(message)
         for lane in outlet.lanes:
-            if lane.plain and lane.pending < lane.limit:
+            if lane.pending < lane.limit:
                 lane.pending += 1
                 system.queue.append((lane, message))
             else:
                 system.offer(self._cell, lane, message)
         for by, target, lanes in outlet.keyed:
             lane = lanes.get(getattr(message, by))
-            if lane is not None and lane.plain and lane.pending < lane.limit:
+            if lane is not None and lane.pending < lane.limit:
                 lane.pending += 1
                 system.queue.append((lane, message))
             else:

@@ -27,7 +27,7 @@ class Lane:
 
     __slots__ = (
         "cell", "drops", "handler", "high", "journaled", "key", "kind", "latest", "limit", "message", "name",
-        "outside", "pending", "plain", "skip", "special",
+        "outside", "pending", "skip", "special",
     )  # fmt: skip
 
     def __init__(self, cell: "Cell", name: str, policy: Policy, message: type[Message] = Message) -> None:
@@ -35,10 +35,10 @@ class Lane:
         self.name = name
         self.message = message
         self.kind = policy.kind
-        self.limit = policy.size or 1 << 60
+        # A sender may append to the queue itself while fewer wait than this; where newer ones replace, never.
+        self.limit = 0 if policy.kind == "conflate" else policy.size or 1 << 60
         self.key = policy.key
-        self.plain = policy.kind != "conflate"  # a sender may append to the queue itself while there is room
-        self.special = not self.plain  # taking from it is more than counting
+        self.special = policy.kind == "conflate"  # taking from it is more than counting
         self.handler: Callable[[Any], object] = _nobody
         self.journaled = False  # from outside only: it goes on record as it comes in
         self.pending = 0

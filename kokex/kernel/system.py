@@ -176,7 +176,7 @@ class System:
             self.hooks.record(self.turn, self.now, actor, "post", number, message)
         if lane.journaled:
             self.tap(message)
-        if lane.plain and lane.pending < lane.limit:
+        if lane.pending < lane.limit:
             lane.pending += 1
             self.queue.append((lane, message))
             return
