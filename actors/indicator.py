@@ -7,7 +7,7 @@ Most candles end here.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import final
 
 from kokex.config import Edges, Plan
@@ -48,12 +48,12 @@ class Unit:
         self.candles: deque[Candle] = deque(maxlen=plan.forecast.lookback)  # for those alone
         self.last: Candle | None = None
         self.news: list[tuple[Candle, Crossing]] = []
-        self.seen: Candle | None = None  # the market's last candle
+        self.seen: Candle | None = None  # the market's last candle, where the plan looks at longer ones
         self.warm = False
 
     def _take(self, candle: Candle) -> object:
         """Takes a closed candle in. Nothing, or False, when there is nothing to tell of it."""
-        self.seen = self.last = candle
+        self.last = candle
         if self.forecasts:
             self.candles.append(candle)
         if self.watch is not None:
@@ -121,6 +121,8 @@ class Indicator(Actor):
         self._units: dict[str, list[Unit]] = {}
         self._by_plan: dict[str, dict[str, Unit]] = {}
         self._alarms: dict[str, dict[tuple[str, str], Alarm]] = {}
+        # What takes a candle in ahead of its message, so that a backtest can spare itself the messages of most.
+        self.scouts: dict[str, list[Callable[[Candle], object]]] = {}
         self._learning = False  # warming up with history: nobody is told
         self._learned: dict[str, int] = {}  # instrument -> opening of its newest candle in the history
         for plan in plans:
@@ -128,6 +130,7 @@ class Indicator(Actor):
                 unit = Unit(plan, instrument, edges, base_ns)
                 self._units.setdefault(instrument, []).append(unit)
                 self._by_plan.setdefault(plan.name, {})[instrument] = unit
+                self.scouts.setdefault(instrument, []).append(unit.see)
 
     async def load(self) -> dict[str, list[Candle]]:
         if not self._store or not self._history:
@@ -161,25 +164,10 @@ class Indicator(Actor):
             if self._learned and row.open_ns <= self._learned.get(instrument, -1):
                 continue  # it waited in the mailbox while this instance read it from the store
             for unit in self._units.get(instrument, ()):
-                if unit.seen is row or unit.see(row):
+                if unit.last is row or unit.seen is row or unit.see(row):
                     self._tell(unit)
             if self._alarms and instrument in self._alarms:
                 self._sound(row)
-
-    def scout(self, rows: Iterable[Candle]) -> bool:
-        """Takes an instant's candles in ahead of their message. False when that would lead to nothing.
-
-        Else the message must follow. So a backtest spares itself the messages of most candles.
-        """
-        alarms, units = self._alarms, self._units
-        for row in rows:
-            instrument = row.instrument
-            if alarms and instrument in alarms and self._alarming(row):
-                return True
-            for unit in units.get(instrument, ()):
-                if unit.see(row):
-                    return True
-        return False
 
     def _tell(self, unit: Unit) -> None:
         for candle, crossing in unit.news:
@@ -212,13 +200,21 @@ class Indicator(Actor):
     # ---- alarms and questions
 
     def on_alarm(self, alarm: Alarm) -> None:
-        of_instrument = self._alarms.setdefault(alarm.instrument, {})
+        of_instrument = self._alarms.get(alarm.instrument)
+        if of_instrument is None:
+            of_instrument = self._alarms[alarm.instrument] = {}
+            self.scouts.setdefault(alarm.instrument, []).insert(0, self._alarming)
         if alarm.low < alarm.high:
             of_instrument[alarm.account, alarm.owner] = alarm
         else:  # an empty band takes the alarm away
             of_instrument.pop((alarm.account, alarm.owner), None)
-        if not of_instrument:
-            del self._alarms[alarm.instrument]
+        self._tidy(alarm.instrument)
+
+    def _tidy(self, instrument: str) -> None:
+        """Where there is no alarm any longer, nobody looks for one."""
+        if not self._alarms[instrument]:
+            del self._alarms[instrument]
+            self.scouts[instrument].remove(self._alarming)
 
     def _alarming(self, row: Candle) -> list[Alarm]:
         """The alarms whose band its close has left."""
@@ -237,8 +233,7 @@ class Indicator(Actor):
                     close_ns=row.open_ns + self._base_ns,
                 )
             )
-        if not of_instrument:
-            del self._alarms[row.instrument]
+        self._tidy(row.instrument)
 
     def on_cycle(self, cycle: Cycle) -> None:
         units = self._by_plan[cycle.plan]

@@ -12,6 +12,8 @@ from kokex.paper.tape import FundingDue, Instant, Tape
 from kokex.ports import Post
 
 NOTHING: Instant = ()
+Scout = Callable[[Candle], object]
+"""Takes a candle in ahead of its message; something, or true, when the message must follow."""
 
 
 class Columns(NamedTuple):
@@ -54,35 +56,40 @@ class ReplayMarket(Tape):
     def history(self) -> Sequence[Candle]:
         return self._history
 
-    def skim(self, until_ns: int, scout: Callable[[Instant], bool]) -> tuple[int, int]:
+    def skim(self, until_ns: int, scouts: Mapping[str, Sequence[Scout]]) -> tuple[int, int]:
         """Lets the instants up to a time pass of which there is nothing to tell; how many, and when the last closed.
 
-        `scout` takes an instant in and says whether its message must follow. While an order works each is told, and
-        so is each that does not follow on the one before with a candle of every instrument: a gap is the feed's to see.
+        `scouts` look at an instrument's candles. While an order works each instant is told, and so is each that does
+        not follow on the one before with a candle of every instrument: a gap is the feed's to see.
         """
         if self._busy or self._whole_ns < 0:
             return 0, 0
-        rows, following, span_ns, whole = self._rows, self._instants, self.span_ns, len(self.instruments)
-        latest_ns = until_ns - span_ns
+        latest_ns, whole = until_ns - self.span_ns, len(self.instruments)
         if self._due is not None:
-            latest_ns = min(latest_ns, self._due.due_ns - 1 - span_ns)
-        ahead, last = chain((rows,), following), NOTHING
-        for open_ns, rows in zip(range(self._whole_ns, latest_ns + 1, span_ns), ahead, strict=False):
-            if len(rows) != whole or rows[0].open_ns != open_ns or scout(rows):
-                break
+            latest_ns = min(latest_ns, self._due.due_ns - 1 - self.span_ns)
+        looks = {each.symbol: scouts.get(each.symbol, ()) for each in self.instruments}
+        ahead, last = chain((self._rows,), self._instants), NOTHING
+        for open_ns, rows in zip(range(self._whole_ns, latest_ns + 1, self.span_ns), ahead, strict=False):
+            if len(rows) != whole or rows[0].open_ns != open_ns:
+                return self._skimmed(last, rows)
+            for row in rows:
+                for look in looks[row.instrument]:
+                    if look(row):
+                        return self._skimmed(last, rows)
             last = rows
-        else:
-            rows = next(ahead, NOTHING)
+        return self._skimmed(last, next(ahead, NOTHING))
+
+    def _skimmed(self, last: Instant, following: Instant) -> tuple[int, int]:
+        """The instants up to `last` have passed."""
         if not last:
             return 0, 0
-        open_ns = last[0].open_ns + span_ns
-        passed = (open_ns - self._whole_ns) // span_ns
+        before_ns, self._whole_ns = self._whole_ns, last[0].open_ns + self.span_ns
         for row in last:
             self._marks[row.instrument] = row.close
+        passed = (self._whole_ns - before_ns) // self.span_ns
         self._passed += passed
-        self._whole_ns = open_ns
-        self._show(rows)
-        return passed, open_ns
+        self._show(following)
+        return passed, self._whole_ns
 
 
 def _instants(columns: Mapping[str, Columns]) -> Iterator[Instant]:

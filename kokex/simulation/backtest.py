@@ -129,7 +129,7 @@ def driver_of(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> I
 
     def skim(until_ns: int) -> tuple[int, int]:
         indicator = cast(Indicator, system.cells["indicator"].actor)
-        passed, at = market.skim(until_ns, indicator.scout)
+        passed, at = market.skim(until_ns, indicator.scouts)
         return MESSAGES * passed, at
 
     return Inline(system, skim)

@@ -9,7 +9,7 @@ An answer belongs to a question by its instruments and the time. Its numbers are
 which its record holds, and all else against how things stand in the backtest.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, final
@@ -27,7 +27,7 @@ from kokex.config import Llm as LlmConfig
 from kokex.config import Mode
 from kokex.kernel.system import System
 from kokex.messages import Command, LlmCall, Moment, Prompt, Reply, Sent, Shape, Turn
-from kokex.paper.replay import ReplayMarket
+from kokex.paper.replay import ReplayMarket, Scout
 
 DATABASE = "kokex.db"  # of a folder
 OLD_NS = 86_400_000_000_000  # candles older than that when the model was asked were its past
@@ -227,10 +227,10 @@ class Playing:
         else:
             self._recordings.take(self._plan)
 
-    def skim(self, until_ns: int, scout: Callable[[Any], bool]) -> tuple[int, int]:
+    def skim(self, until_ns: int, scouts: Mapping[str, Sequence[Scout]]) -> tuple[int, int]:
         """As the market does, up to the next answer."""
         answer = self._recordings.next_at()
-        return self._market.skim(until_ns if answer is None else min(until_ns, answer), scout)
+        return self._market.skim(until_ns if answer is None else min(until_ns, answer), scouts)
 
 
 def for_nothing(config: LlmConfig) -> LlmConfig:

@@ -114,8 +114,8 @@ def test_candles_that_pass_unheard_would_have_changed_nothing(
 ) -> None:
     passed: list[int] = []
 
-    def skim(market: ReplayMarket, until_ns: int, scout: Any, real: Any = ReplayMarket.skim) -> tuple[int, int]:
-        count, at = real(market, until_ns, scout)
+    def skim(market: ReplayMarket, until_ns: int, scouts: Any, real: Any = ReplayMarket.skim) -> tuple[int, int]:
+        count, at = real(market, until_ns, scouts)
         passed.append(count)
         return count, at
 

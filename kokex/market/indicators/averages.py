@@ -85,8 +85,7 @@ class CrossingAverages:
             if scale.unit is not self._unit:
                 self._rescale()
         fast_ring, slow_ring = self._fast_ring, self._slow_ring
-        gain = (new - fast_ring[0]) * self._slow - (new - slow_ring[0]) * self._fast
-        self._spread = spread = self._spread + gain
+        self._spread = spread = self._spread + (new - fast_ring[0]) * self._slow - (new - slow_ring[0]) * self._fast
         fast_ring.append(new)
         slow_ring.append(new)
         if self._missing:
