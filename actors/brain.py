@@ -98,13 +98,13 @@ class Brain(Actor):
                     self.emit(Alert(severity="warning" if name in CORE else "info", kind="brain", text=text))
 
     def on_briefing(self, briefing: Briefing) -> None:
-        plan = self._plans[briefing.plan]
-        if self.now > briefing.deadline_ns > 0:
+        plan, now = self._plans[briefing.plan], self.now
+        if now > briefing.deadline_ns > 0:
             self._say(plan, f"the briefing of plan {plan.name} came too late to decide on")
             return
         fresh: list[Readings] = []
         for reading in briefing.readings:
-            if is_stale(self.now, reading.close_ns, plan.timeframe_ns, plan.risk.stale_s):
+            if is_stale(now, reading.close_ns, plan.timeframe_ns, plan.risk.stale_s):
                 self._hold(plan, briefing, reading, f"the last candle of {reading.instrument} is too old to decide on")
             else:
                 fresh.append(reading)

@@ -159,12 +159,13 @@ class OrderExecutor(Actor):
         """Writes the intent, waits until it is on disk, sends."""
         if order.client_id in self.work:
             return
+        now = self.now
         if "no_deadline" not in self._bugs:
-            order = replace(order, expires_ns=self.now + round(self.settings.request_ttl_s * 1e9))
+            order = replace(order, expires_ns=now + round(self.settings.request_ttl_s * 1e9))
         if order.reduce_only and order.trigger is None:
             self._make_way(order)
         order = self.protection.attach(order, stop)
-        self.work[order.client_id] = Work(order, stop, self.now)
+        self.work[order.client_id] = Work(order, stop, now)
         self._intent(order)
         if order.attached:
             self._intent(order.attached)
@@ -199,7 +200,7 @@ class OrderExecutor(Actor):
             return
         if work.cancelling:
             self.update(order, "cancelled", reason="before it was sent")
-        elif self.draining and not order.reduce_only:
+        elif not order.reduce_only and self.draining:
             self.update(order, "expired", reason="the daemon is stopping")
         elif 0 < order.expires_ns < self.now:
             self.update(order, "expired", reason="its intent could not be written in time")

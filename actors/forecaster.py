@@ -115,8 +115,8 @@ class Forecaster(Actor):
         }
 
     def _brief(self, plan: Plan, standing: Standing, outlooks: Outlooks, model: str) -> None:
-        told = [each for each in standing.readings if each.instrument in outlooks]
-        forecasts = tuple(self._forecast(plan, each, outlooks[each.instrument], model) for each in told)
+        told = [each for each in standing.readings if each.instrument in outlooks] if outlooks else ()
+        forecasts = tuple([self._forecast(plan, each, outlooks[each.instrument], model) for each in told])
         if self._memory is None or plan.brain.kind != "llm":
             self._tell(plan, standing, forecasts, ())
             return
@@ -173,7 +173,7 @@ class Forecaster(Actor):
                 deadline_ns=cycle.deadline_ns,
                 why=cycle.why,
                 lessons=lessons,
-                news=notes(self._news, cycle.instruments, self.now, self._news_age_ns),
+                news=notes(self._news, cycle.instruments, self.now, self._news_age_ns) if self._news else (),
             )
         )
 

@@ -293,9 +293,10 @@ class RiskKeeper(Actor):
         if not held:
             raise Refusal("nothing_to_close", f"no position in {instrument.symbol}")
         side: Side = "sell" if held > 0 else "buy"
-        orders = (working.order for working in self._working.values())
-        closing = sum((o.size for o in orders if _is_market_exit(o, instrument.symbol, decision.plan, side)), ZERO)
-        open_size = abs(held) - closing
+        open_size = abs(held)
+        for working in self._working.values():
+            if _is_market_exit(working.order, instrument.symbol, decision.plan, side):
+                open_size -= working.order.size
         if open_size <= 0:
             raise Refusal("already_closing", "an order that closes it is under way")
         size = decision.size or (half(instrument, open_size) if decision.act == "reduce" else open_size)

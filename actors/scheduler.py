@@ -161,7 +161,9 @@ class Scheduler(Actor):
         if (not_before_ns := self._not_before(rhythm, why)) > self.now:
             rhythm.grace = self.at(not_before_ns, self._woken, rhythm, why)
             return
-        edges = sorted(rhythm.pending.values(), key=lambda e: (-e.score, e.id))
+        edges = list(rhythm.pending.values())
+        if len(edges) > 1:
+            edges.sort(key=lambda edge: (-edge.score, edge.id))
         rhythm.pending.clear()
         rhythm.grace = None
         instruments = tuple(dict.fromkeys([edge.instrument for edge in edges]))

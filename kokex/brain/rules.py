@@ -49,7 +49,7 @@ def vote(signals: Mapping[str, Signal], held: Decimal, *, may_short: bool, min_c
     obstacle = ""
     if side < 0 and not may_short:
         obstacle = "spot cannot be short"
-    elif agreeing(signals, side).items() <= spent.items():
+    elif spent and agreeing(signals, side).items() <= spent.items():
         obstacle = "already traded on: waiting for a new signal"
     if own and (obstacle or conviction < min_conviction):  # enough to leave, not enough to turn
         return Wish("close", conviction, None, reasons)

@@ -41,7 +41,7 @@ def closable(instrument: Instrument, held: Decimal) -> Decimal:
     Fees in coins leave less than a lot, or than the venue trades: of those, none. A swap's orders only reduce, so a
     remainder is closed by the smallest there is.
     """
-    if instrument.kind == "swap":
+    if instrument.kind == "swap" or not held:
         return held
     size = floor_size(instrument, held)
     return size if abs(size) >= instrument.minimum else Decimal(0)

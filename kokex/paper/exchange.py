@@ -402,7 +402,8 @@ class Exchange:
         """Stops stand before everything else; among themselves orders stand as they came."""
         queue = self._queues[working.order.instrument]
         queue.append((account, working))
-        queue.sort(key=_after_stops)
+        if len(queue) > 1:
+            queue.sort(key=_after_stops)
         self.busy.add(working.order.instrument)
 
     def _unqueue(self, account: Account, working: Working) -> None:
