@@ -84,7 +84,8 @@ class Actor:
         except KeyError:
             raise Unwired(f"{self._cell.name} has no wire for {type(message).__name__}") from None
         if outlet.journaled:
-            system.tap(message)
+            tap = system.tap
+            tap(message)
         for lane in outlet.lanes:
             if lane.pending < lane.limit:
                 lane.pending += 1

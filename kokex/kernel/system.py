@@ -240,7 +240,8 @@ class System:
             try:
                 if before:
                     before(cell, item)
-                lane.handler(item)
+                handler = lane.handler  # not called at once: a method of an attribute is looked for at length
+                handler(item)
             except Exception as error:
                 if not self.starter.supervises:
                     raise
