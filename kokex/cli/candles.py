@@ -9,6 +9,7 @@ import click
 from kokex.adapters.host.csv import CandleColumns, CsvError, read_candles
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader
+from kokex.cli.options import RECORD
 from kokex.cli.output import Mistake, progress
 from kokex.market import timeframes
 from kokex.ports import StoreError
@@ -26,7 +27,7 @@ def candle_options(function: F) -> F:
             help="Candles as CSV, plain or .gz; a file's name is the instrument.",
         ),
         click.argument("more", type=click.Path(path_type=Path), metavar="", nargs=-1),
-        click.option("--db", type=click.Path(path_type=Path), metavar="FILE", help="Or those on record in a database."),
+        click.option("--db", type=RECORD, metavar="FILE", help="Or those on record in a database."),
         click.option("--timeframe", type=click.Choice(list(timeframes.SPANS)), help="With --db: which of them."),
         click.option("--instrument", metavar="NAME", multiple=True, help="With --db: only these."),
     ):  # fmt: skip
@@ -48,7 +49,7 @@ def read_all(
         with Reader(db) as reader:
             return _recorded(reader, db, timeframe, instruments)
     except StoreError as error:
-        raise Mistake(str(error)) from None
+        raise click.ClickException(str(error)) from None
 
 
 def read_file(path: Path) -> CandleColumns:

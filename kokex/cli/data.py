@@ -17,7 +17,7 @@ from kokex.adapters.sqlite.queries import Holding
 from kokex.adapters.sqlite.reader import Reader
 from kokex.cli.candles import read_file
 from kokex.cli.fetching import fetch
-from kokex.cli.options import CONFIG, DATABASE, JSON, SYMBOL, configured, database
+from kokex.cli.options import CONFIG, DATABASE, JSON, NEW_DATABASE, SYMBOL, configured, database
 from kokex.cli.output import Mistake, emit_json, progress, show
 from kokex.market import timeframes
 from kokex.market.candles import fill as filled
@@ -43,7 +43,7 @@ def data() -> None:
 
 @data.command("import")
 @FILES
-@DATABASE
+@NEW_DATABASE
 @CONFIG
 def import_(files: tuple[Path, ...], db: Path | None, config_file: Path | None) -> None:
     """Files of candles into the database.
@@ -98,7 +98,7 @@ def export(instrument: str, timeframe: str | None, out: Path, db: Path | None, c
             holding = _chosen(reader.ask(queries.holdings()), instrument, timeframe, path)
             candles = reader.ask(queries.candles_between(instrument, holding.span_ns, 0, 2**63 - 1))
     except StoreError as error:
-        raise Mistake(str(error)) from None
+        raise click.ClickException(str(error)) from None
     with progress(f"writing {out}") as tell:
         written = _write(out, _told(candles, tell))
     click.echo(f"{out}: {written:,} candles, {clock(holding.first_ns)} to {clock(holding.last_ns)}")

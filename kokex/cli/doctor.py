@@ -20,7 +20,7 @@ from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.reader import Reader, integrity
 from kokex.cli.checkup import Finding, memory, models
 from kokex.cli.market import instruments_of, read_tape
-from kokex.cli.options import COMMON, configured, control_socket, database
+from kokex.cli.options import CONFIG, JSON, NEW_DATABASE, configured, control_socket, database
 from kokex.cli.output import Mistake, emit_json, show
 from kokex.config import Config
 from kokex.market.instruments import from_csv
@@ -35,7 +35,9 @@ MADE_NS = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000_000  # n
 
 
 @click.command()
-@COMMON
+@CONFIG
+@NEW_DATABASE
+@JSON
 @click.pass_context
 def doctor(context: click.Context, config_file: Path | None, db: Path | None, as_json: bool) -> None:
     """What is wrong with this installation, each finding with its remedy.

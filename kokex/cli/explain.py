@@ -43,7 +43,7 @@ def explain(order: str, db: Path | None, config_file: Path | None, as_json: bool
         with Reader(path) as reader:
             headline, record, told, chain = story(reader, order, path)
     except StoreError as error:
-        raise Mistake(str(error)) from None
+        raise click.ClickException(str(error)) from None
     if as_json:
         emit_json({"order": record, "steps": [_step(each) for each in told], "messages": chain})
         return

@@ -11,7 +11,7 @@ from kokex.adapters.host.clock import TradingClock
 from kokex.adapters.host.ids import SecretIds
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import DirectStore, open_direct
-from kokex.cli.options import CONFIG, DATABASE, SYMBOL, configured, database
+from kokex.cli.options import CONFIG, NEW_DATABASE, SYMBOL, configured, database
 from kokex.cli.output import Mistake, progress
 from kokex.cli.values import Moment
 from kokex.config import Config
@@ -34,7 +34,7 @@ DAY_NS = 86_400_000_000_000
     "--from", "begin", type=Moment(), metavar="TIME", help="Only candles opening at or after it. [30 days ago]"
 )
 @click.option("--to", "end", type=Moment(), metavar="TIME", help="Only candles opening before it. [now]")
-@DATABASE
+@NEW_DATABASE
 @CONFIG
 def fetch(
     instruments: tuple[str, ...], timeframe: str, begin: int | None, end: int | None, db: Path | None,

@@ -9,7 +9,7 @@ import click
 
 from kokex.adapters.sqlite.models import Recorded, versions
 from kokex.adapters.sqlite.reader import Reader
-from kokex.cli.options import JSON
+from kokex.cli.options import JSON, RECORD
 from kokex.cli.output import Mistake, emit_json, show
 from kokex.kronos.config import CheckpointError
 from kokex.kronos.registry import MODELS, NANO, NANO_MODEL, Installed, PullError, resolve
@@ -27,7 +27,7 @@ def models() -> None:
 
 
 @models.command("list")
-@click.option("--db", type=click.Path(path_type=Path), metavar="FILE", help="Those trained at night, on record there.")
+@click.option("--db", type=RECORD, metavar="FILE", help="Those trained at night, on record there.")
 @JSON
 def list_(db: Path | None, as_json: bool) -> None:
     """The one that is part of the program, the published ones, and with --db those the daemon has trained."""
@@ -66,7 +66,7 @@ def _trained(db: Path) -> list[Recorded]:
         with Reader(db) as reader:
             return reader.ask(versions())
     except StoreError as error:
-        raise Mistake(str(error)) from None
+        raise click.ClickException(str(error)) from None
 
 
 @models.command()

@@ -19,12 +19,30 @@ from kokex.market.names import canonical
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
+class Record(click.ParamType[Path]):
+    """A database that is there: to look into, or to find the daemon by."""
+
+    name = "record"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if not Path(value).is_file():
+            raise Mistake(f"--db {value}: no such database; `kokex run` makes one")
+        return Path(value)
+
+
+RECORD = Record()
+
 CONFIG = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), metavar="FILE",
     help="The configuration; else config.toml here, else the defaults.",
 )  # fmt: skip
-DATABASE = click.option(
-    "--db", type=click.Path(path_type=Path), metavar="FILE", help="The database; else that of the configuration."
+DATABASE = click.option("--db", type=RECORD, metavar="FILE", help="The database; else that of the configuration.")
+NEW_DATABASE = click.option(
+    "--db",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The database, made if need be; else the configuration's.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 ACCOUNT = click.option("--account", metavar="NAME", help="One account; else all (to trade: the first).")

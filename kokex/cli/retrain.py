@@ -19,7 +19,7 @@ from msgspec import Struct
 from kokex.adapters.host.csv import CandleColumns, read_candles, write_candles
 from kokex.cli.candles import read_all
 from kokex.cli.kronos import KronosPaths
-from kokex.cli.options import JSON
+from kokex.cli.options import JSON, RECORD
 from kokex.cli.output import Mistake, emit_json, progress
 from kokex.cli.train import columns_to_series, told
 from kokex.market import timeframes
@@ -44,7 +44,7 @@ class Challenge(Struct, frozen=True, kw_only=True):
 
 
 @click.command()
-@click.option("--db", type=click.Path(path_type=Path), metavar="FILE", required=True, help="Candles on record.")
+@click.option("--db", type=RECORD, metavar="FILE", required=True, help="Candles on record.")
 @click.option("--timeframe", type=click.Choice(list(timeframes.SPANS)), help="Which of them.")
 @click.option("--instrument", metavar="NAME", multiple=True, help="Only these.")
 @click.option("--folder", type=click.Path(path_type=Path), default="data/models", show_default=True, metavar="DIR")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from kokex.cli.options import CONFIG, DATABASE, Span, configured
+from kokex.cli.options import CONFIG, NEW_DATABASE, Span, configured
 
 
 @click.command()
 @CONFIG
-@DATABASE
+@NEW_DATABASE
 @click.option("--for", "for_s", type=Span(), metavar="SPAN", help="End by itself after so long: 90s, 5m, 1h30m.")
 def run(config_file: Path | None, db: Path | None, for_s: float | None) -> None:
     """The daemon: trade until Ctrl-C.

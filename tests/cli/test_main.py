@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
 import click
 import pytest
@@ -20,6 +22,35 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert shown.exit_code == 0
     assert "Example" in shown.output or isinstance(command, click.Group)
     assert len(COMMANDS[name][1]) < 70
+
+
+def commands(group: click.Group, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield (*path, name), command
+
+
+MAY_BE_NEW = {("run",), ("data", "import"), ("data", "fetch"), ("backtest",), ("doctor",)}
+LOOKING = [path for path, command in commands(main) if any("--db" in each.opts for each in command.params)]
+
+
+@pytest.mark.parametrize("path", [each for each in LOOKING if each not in MAY_BE_NEW], ids=" ".join)
+def test_a_database_named_on_the_command_line_that_is_not_there_is_the_users_mistake(
+    path: tuple[str, ...], tmp_path: Path
+) -> None:
+    absent = tmp_path / "none.db"
+    told = CliRunner().invoke(main, [*path, "--db", str(absent)])
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert told.stderr == f"kokex: --db {absent}: no such database; `kokex run` makes one\n"
+    assert not absent.exists()
+
+
+def test_every_command_with_a_database_is_among_them() -> None:
+    assert set(LOOKING) >= MAY_BE_NEW | {("balance",), ("pause",), ("plans", "stop"), ("explain",), ("data", "export")}
 
 
 def test_the_list_of_commands_imports_none_of_them() -> None:
