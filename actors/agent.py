@@ -17,6 +17,7 @@ from typing import Any, final
 import msgspec
 from msgspec import Struct
 
+from actors.proposals import Proposal, Proposals
 from kokex.brain.dialogue import LONGEST_QUESTION, told_again, with_notes
 from kokex.brain.tools import BadCall, Skill, result, tools, understood
 from kokex.brain.wording import Wording
@@ -31,7 +32,6 @@ LOCAL = "local"  # who speaks over the socket: the owner of the machine
 MOST_REQUESTS = 6  # to the model, for one question
 MOST_CALLS = 8  # of tools, in one answer
 MOST_TALKS = 8  # under way
-MOST_PROPOSALS = 32
 TALK_S = 120.0  # for one question, all told
 TOOL_S = 20.0
 CONFIRM_S = 19.0  # more than control waits for a price and then for a verdict
@@ -46,20 +46,6 @@ class Manners(Struct, frozen=True):
     config: Llm
     wording: Wording
     accounts: str  # what there is to trade with, in words
-
-
-class Proposal(Struct, frozen=True, kw_only=True):
-    """What a person may say yes to."""
-
-    number: int
-    conversation: int
-    by: str
-    verb: str
-    args: dict[str, str]
-    until_ns: int
-    order: dict[str, Any] | None = None  # as risk would size it now
-    stop: str | None = None
-    asked: int = 0  # id of the Remark in which the person asked for it
 
 
 class Kept(Struct, frozen=True):
@@ -111,7 +97,7 @@ class Agent(Actor):
         self._conversations = 0
         self._talks: dict[int, Talk] = {}  # by conversation
         self._awaited: dict[int, Any] = {}  # command -> who is told its answer
-        self._proposals: dict[int, Proposal] = {}
+        self._proposals = Proposals()
 
     async def load(self) -> Kept:
         body = await self._store.saved(KEY)
@@ -119,7 +105,7 @@ class Agent(Actor):
 
     def start(self, state: Kept) -> None:
         self._conversations = state.conversations
-        self._proposals = {each.number: each for each in state.proposals}
+        self._proposals = Proposals(state.proposals)
 
     # ---- what people say
 
@@ -221,7 +207,7 @@ class Agent(Actor):
             talk,
             {
                 "conversation": talk.conversation, "text": reply.text, "model": reply.model, "note": why,
-                "tools": talk.used, "proposals": [_flat(each) for each in talk.proposals],
+                "tools": talk.used, "proposals": [each.told() for each in talk.proposals],
             },
         )  # fmt: skip
 
@@ -285,16 +271,14 @@ class Agent(Actor):
             order = next((each for each in body["orders"] if each["client_id"] == args["order"]), None)
             if order is None:
                 return {"error": f"no open order {args['order'][:64]!r} in account {body['account']}"}
-        self._forget_stale()
-        if len(self._proposals) >= MOST_PROPOSALS:
-            return {"error": "too many proposals wait for a person"}
-        number = self.cause  # of the answer that allowed it: no two are the same
         proposal = Proposal(
-            number=number, conversation=talk.conversation, by=talk.by, verb=verb, order=order, stop=body.get("stop"),
+            number=self.cause,  # of the answer that allowed it: no two are the same
+            conversation=talk.conversation, by=talk.by, verb=verb, order=order, stop=body.get("stop"),
             args={key: value for key, value in args.items() if key != "act"},
             until_ns=self.now + round(FRESH_S * 1e9 * self._speed), asked=talk.asked,
         )  # fmt: skip
-        self._proposals[number] = proposal
+        if not self._proposals.add(proposal, self.now):
+            return {"error": "too many proposals wait for a person"}
         self._keep()
         talk.proposals.append(proposal)
         return {
@@ -302,19 +286,11 @@ class Agent(Actor):
             "verb": verb, "order": order, "stop": proposal.stop,
         }  # fmt: skip
 
-    def _forget_stale(self) -> None:
-        for number in [number for number, each in self._proposals.items() if each.until_ns < self.now]:
-            del self._proposals[number]
-
     def _taken(self, command: Command) -> Proposal | None:
         """The proposal, which is then no longer there; None: there is none for this person."""
-        self._forget_stale()
-        number = command.args.get("proposal", "")
-        found = self._proposals.get(int(number)) if number.isdecimal() else None
-        if found is None or found.by != command.by:
-            return None
-        del self._proposals[found.number]
-        self._keep()  # before whatever comes of it: also after a crash it is taken once
+        found = self._proposals.take(command.args.get("proposal", ""), command.by, self.now)
+        if found:
+            self._keep()  # before whatever comes of it: also after a crash it is taken once
         return found
 
     def _confirm(self, command: Command) -> Any:
@@ -329,19 +305,19 @@ class Agent(Actor):
 
     def _done(self, proposal: Proposal, question: int, body: Mapping[str, Any]) -> None:
         came = f"refused: {body['error']}" if "error" in body else "approved and sent"
-        self._note(proposal, f"the person confirmed: {_line(proposal)}; {came}")
+        self._note(proposal, f"the person confirmed: {proposal.line()}; {came}")
         self.reply(question, body)
 
     def _decline(self, command: Command) -> dict[str, Any]:
         proposal = self._taken(command)
         if proposal:
-            self._note(proposal, f"the person declined: {_line(proposal)}; nothing was done")
+            self._note(proposal, f"the person declined: {proposal.line()}; nothing was done")
         return {"declined": proposal is not None}
 
     # ---- on record
 
     def _keep(self) -> None:
-        kept = Kept(self._conversations, tuple(self._proposals.values()))
+        kept = Kept(self._conversations, self._proposals.waiting())
         self._store.append(Saved(key=KEY, body=msgspec.msgpack.encode(kept)))
 
     def _note(self, proposal: Proposal, text: str) -> None:
@@ -350,15 +326,3 @@ class Agent(Actor):
 
     def _remark(self, talk: Talk, turn: Turn, *, call: int = 0) -> int:
         return self.emit(Remark(conversation=talk.conversation, by=talk.by, turn=turn, call=call))
-
-
-def _line(proposal: Proposal) -> str:
-    return " ".join([proposal.verb, *(f"{name}={value}" for name, value in proposal.args.items())])
-
-
-def _flat(proposal: Proposal) -> dict[str, Any]:
-    """As who asks the person needs it."""
-    return {
-        "proposal": proposal.number, "verb": proposal.verb, "args": proposal.args, "order": proposal.order,
-        "stop": proposal.stop,
-    }  # fmt: skip

@@ -19,14 +19,13 @@ from kokex.brain.ledger import (
     FORGOTTEN_NS,
     MINUTE,
     PURPOSES,
-    UNTIL_RESET_S,
     Budget,
     Ledger,
     Wait,
-    pause_s,
     until_reset_s,
 )
 from kokex.brain.models import Endpoint, endpoint, tokens
+from kokex.brain.pauses import UNTIL_RESET_S, pause_s
 from kokex.brain.rates import Rate
 from kokex.config import Llm as LlmConfig
 from kokex.kernel.actor import DEFERRED, Actor

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kokex.brain.ledger import HOUR, MINUTE, SECOND, UNTIL_RESET_S, Budget, Ledger, Quota, pause_s
+from kokex.brain.ledger import HOUR, MINUTE, SECOND, Budget, Ledger, Quota
+from kokex.brain.pauses import UNTIL_RESET_S, pause_s
 from kokex.messages import Fault, LlmCall, Moment, Purpose
 
 START = 1_700_006_400 * SECOND  # midnight UTC
