@@ -62,7 +62,7 @@ class Reconciling:
         self._funded_since = since_ns
         self._up = up
         if not up:  # as usual: it is made once everything runs
-            self._tell_link(up=False, reason="down since before the start")
+            self._tell_link(up=False, reason="not connected yet")
             self._executor.later(LINK_S, self._tell_outage, "down since the start")
         self._fetch_fundings()
         if self._executor.work:

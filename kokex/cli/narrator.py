@@ -59,7 +59,9 @@ class Narrator:
         self._console(at, "INFO", "start", what)
         self._console(at, "INFO", "start", place)
         others = ", ".join(self._call(verb) for verb in ("status", "positions", "pause"))
-        self._hint(at, f"in another terminal: {others}; Ctrl-C here drains and ends")
+        self._hint(
+            at, f"in another terminal: {others}; Ctrl-C here drains and ends; docs/running.md says what the lines mean"
+        )
 
     def sum_up(self, at: int, passed_ns: int) -> None:
         """The last lines."""
@@ -69,7 +71,8 @@ class Narrator:
             self._console(
                 at, "INFO", "stop", f"account {account}: {money(now, self._currency)}, {change} in this session"
             )
-        self._hint(at, f"{self._call('run')} goes on from here")
+        look_back = f"{self._call('trades')} and {self._call('profit')} look back"
+        self._hint(at, f"{self._call('run')} goes on from here; {look_back}")
 
     def _call(self, *words: str) -> str:
         return " ".join([self._command, *words] + (["--db", self._database] if self._database else []))

@@ -29,7 +29,7 @@ from kokex.messages import (
     Trained,
 )
 from kokex.present.tables import terms
-from kokex.present.words import age, listed, pct, price, reading
+from kokex.present.words import age, listed, pct, price, reading, woken_by
 
 _LEVELS = {"info": "INFO", "warning": "WARNING", "critical": "CRITICAL"}
 
@@ -117,8 +117,8 @@ def _edge(message: Edge) -> str:
 
 
 def _cycle(message: Cycle) -> str:
-    why = f"{len(message.edges)} edges" if len(message.edges) > 1 else message.why
-    return f"{message.plan}: {listed(message.instruments)} on {why}{_after(' (', message.note, ')')}"
+    woken = f"woken by {woken_by(message)}{_after(' (', message.note, ')')}"
+    return f"{message.plan}: {listed(message.instruments)}, {woken}"
 
 
 def _forecast(message: Forecast) -> str:

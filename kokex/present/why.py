@@ -28,7 +28,7 @@ from kokex.messages import (
 )
 from kokex.present.tables import terms
 from kokex.present.text import plain
-from kokex.present.words import age, clock, listed, pct, price, reading
+from kokex.present.words import age, clock, listed, pct, price, reading, woken_by
 
 LONGEST_QUOTE = 120
 _SIDES = {-1: "down", 0: "flat", 1: "up"}
@@ -39,17 +39,6 @@ _ACTS = {
     "reduce": "reduce the position in",
     "close": "close the position in",
     "hold": "leave as it is",
-}
-_WHY = {
-    "first": "the first cycle after warming up",
-    "long": "it was time, in the calm rhythm",
-    "short": "it was time, in the lively rhythm",
-    "session": "it was time for a session",
-    "realtime": "it was time",
-    "edge": "an edge",
-    "signal": "a strategy's signal",
-    "command": "a person asked",
-    "recorded": "a model answered here when these candles were new",
 }
 
 
@@ -213,8 +202,7 @@ def _forecast(forecast: Forecast) -> str:
 
 
 def _cycle(cycle: Cycle) -> str:
-    woken = f"{len(cycle.edges)} edges" if len(cycle.edges) > 1 else _WHY[cycle.why]
-    return f"plan {cycle.plan} thought about {listed(cycle.instruments)}, woken by: {woken}"
+    return f"plan {cycle.plan} thought about {listed(cycle.instruments)}, woken by {woken_by(cycle)}"
 
 
 def _edge(edge: Edge) -> str:

@@ -1,8 +1,10 @@
-"""Numbers and instants as people read them. No exponents, no noise digits, always the unit."""
+"""Numbers, instants and what wakes a cycle, as people read them. No exponents, no noise digits, always the unit."""
 
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
+
+from kokex.messages import Cycle
 
 NOTHING = "n/a"
 
@@ -86,3 +88,21 @@ def listed(words: tuple[str, ...], most: int = 4) -> str:
     """`a, b, c` or, when there are many, `a, b, c, d and 3 more`."""
     more = len(words) - most
     return ", ".join(words[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+_WAKERS = {
+    "first": "the end of its warm-up",
+    "long": "the clock, in the calm rhythm",
+    "short": "the clock, in the lively rhythm",
+    "session": "the clock, for a session",
+    "realtime": "the clock",
+    "edge": "an edge",
+    "signal": "a strategy's signal",
+    "command": "a person",
+    "recorded": "a model's answer on record",
+    "trained": "a model just trained",
+}
+
+
+def woken_by(cycle: Cycle) -> str:
+    return f"{len(cycle.edges)} edges" if len(cycle.edges) > 1 else _WAKERS[cycle.why]

@@ -59,9 +59,9 @@ LINES: list[tuple[AnyMessage, str]] = [
     ),
     (
         Cycle(plan="main", why="edge", instruments=(BTC,), edges=(5,), note="rsi 71.2 crossed 70"),
-        "cycle main: BTC-USDT-SWAP on edge (rsi 71.2 crossed 70)",
+        "cycle main: BTC-USDT-SWAP, woken by an edge (rsi 71.2 crossed 70)",
     ),
-    (Cycle(plan="main", why="edge", instruments=(BTC,), edges=(5, 6)), "cycle main: BTC-USDT-SWAP on 2 edges"),
+    (Cycle(plan="main", why="edge", instruments=(BTC,), edges=(5, 6)), "cycle main: BTC-USDT-SWAP, woken by 2 edges"),
     (
         Forecast(
             plan="main", instrument=BTC, close_ns=1, span_ns=60 * 10**9, model="baseline", price=60000.0,

@@ -1,8 +1,10 @@
 from decimal import Decimal
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from kokex.present.words import age, clock, listed, money, pct, price, reading
+from kokex.messages import Cycle
+from kokex.present.words import age, clock, listed, money, pct, price, reading, woken_by
 
 D = Decimal
 SECOND = 1_000_000_000
@@ -55,3 +57,8 @@ def test_readings_percents_ages_and_instants() -> None:
     assert list(map(age, spans)) == ["500 ms", "12 s", "3 min 20 s", "4 h 05 min", "12 d 3 h"]
     assert clock(1_738_324_800_999_999_999) == "2025-01-31T12:00:00Z"
     assert listed(("a", "b", "c", "d", "e", "f")) == "a, b, c, d and 2 more"
+
+
+@pytest.mark.parametrize("why", get_args(get_type_hints(Cycle)["why"]))
+def test_whatever_wakes_a_cycle_has_words(why: Any) -> None:
+    assert " " in woken_by(Cycle(plan="main", why=why, instruments=()))
