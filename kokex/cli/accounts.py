@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kokex.adapters.okx.account import AccountStreams
     from kokex.adapters.okx.preflight import Check, Standing
     from kokex.adapters.okx.private import PrivateRest
+    from kokex.adapters.okx.rest import Rest
     from kokex.adapters.okx.sign import Credentials
 
 PARTS = ("key", "secret", "passphrase")
@@ -161,6 +162,7 @@ async def okx_accounts(
 
     venues: dict[str, Venue] = {}
     streams: list[AccountStreams] = []
+    connections: list[Rest] = []
 
     def trouble(what: str) -> None:
         console(now(), "WARNING", "venue", what)
@@ -175,6 +177,7 @@ async def okx_accounts(
                 await rest.rest.sync_clock()
             except (Rejected, Ambiguous) as error:
                 trouble(f"account {account.name}: OKX's time is not known: {error}")
+            connections.append(rest.rest)
             venue = OkxVenue(rest, instruments, standing.mode, tag=f"kokex{tag}", now=now)
             venues[account.name] = venue
             known = partial(connected, account.name)
@@ -185,6 +188,8 @@ async def okx_accounts(
             async with anyio.create_task_group() as tasks:
                 for each in streams:
                     tasks.start_soon(_keep, each, trouble)
+                for rest in connections:
+                    tasks.start_soon(rest.stay_warm)
 
         yield venues, run
 

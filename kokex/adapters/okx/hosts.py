@@ -2,6 +2,7 @@
 
 from typing import Literal
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
@@ -32,6 +33,15 @@ class Hosts(Struct, frozen=True, kw_only=True):
 
     def socket(self, path: Path) -> str:
         return f"{self.sockets}/{path}"
+
+    def rest_proxy(self) -> str:
+        """What REST goes through, or nothing.
+
+        The environment is read here, once, because aiohttp reads it (and ~/.netrc) before each request, which takes
+        longer than all else that a request needs.
+        """
+        host = urlsplit(self.rest)
+        return self.proxy or ("" if proxy_bypass(host.netloc) else getproxies().get(host.scheme, ""))
 
 
 def hosts_of(venue: Venue) -> Hosts:

@@ -7,6 +7,7 @@ A read (GET) has no effect, so it is tried again by itself, a few times, with gr
 
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Self, TypeVar, final
 
 import anyio
@@ -26,6 +27,7 @@ Params = Mapping[str, str | int | None]  # None and "": left out
 
 TRIES = 4  # of a read
 PAUSE_S = 0.5  # after the first; then twice as long each time
+IDLE_S = 15.0  # then a connection is closed
 SYNC_TRIES = 3  # measurements of OKX's clock; the quickest counts
 
 
@@ -78,10 +80,10 @@ class Rest:
         import aiohttp
 
         self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_S),
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             headers={"User-Agent": "kokex", "Content-Type": "application/json"},
-            trust_env=not self.hosts.proxy,
-            proxy=self.hosts.proxy or None,
+            proxy=self.hosts.rest_proxy() or None,
         )
         return self
 
@@ -101,6 +103,13 @@ class Rest:
         assert best
         self.clock.heard(*best)
         return self.clock.offset_ns
+
+    async def stay_warm(self) -> None:
+        """Keeps a connection open, for ever: an order that had to make one first would be three ways to OKX late."""
+        while True:
+            await anyio.sleep(IDLE_S / 2)
+            with suppress(Rejected, Ambiguous):
+                await self.get("public/time", Time)
 
     async def login(self) -> dict[str, str]:
         """The argument of a WebSocket's login, by OKX's clock. Raises Rejected or Ambiguous."""

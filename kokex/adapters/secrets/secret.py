@@ -13,7 +13,7 @@ import msgspec
 SHORTEST = 6  # a shorter one would be found in ordinary words
 HIDDEN = "***"
 
-_known: dict[str, None] = {}  # every spelling of every secret in use
+_known: tuple[str, ...] = ()  # every spelling of every secret in use; replaced as a whole, because threads read it
 
 
 @final
@@ -42,9 +42,10 @@ class Secret:
 
 def know(value: str) -> None:
     """From now on `value` is hidden, as it is, in JSON and in a URL."""
+    global _known  # noqa: PLW0603
     if len(value) >= SHORTEST:
-        for spelling in (value, msgspec.json.encode(value)[1:-1].decode(), quote(value, safe="")):
-            _known[spelling] = None
+        spellings = (value, msgspec.json.encode(value)[1:-1].decode(), quote(value, safe=""))
+        _known = tuple(dict.fromkeys((*_known, *spellings)))
 
 
 def redact(text: str) -> str:

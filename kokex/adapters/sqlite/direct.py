@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -10,11 +10,12 @@ import msgspec
 
 from kokex.adapters.host.lock import FileLock
 from kokex.adapters.sqlite import conversations, llm_calls, outbox, queries
-from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
+from kokex.adapters.sqlite.errors import explain
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
-from kokex.adapters.sqlite.rows import WRITERS, Params, Statement, statements
+from kokex.adapters.sqlite.rows import WRITERS, Statement, statements
+from kokex.adapters.sqlite.writing import write
 from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio, Remark
 from kokex.ports import Entry, Row
 from kokex.ports.chat import Letter
@@ -148,14 +149,4 @@ class DirectStore:
             self._held.release()
 
     def _write(self, batch: list[Statement]) -> None:
-        params: list[Params] = []
-        ahead = iter(params)
-        try:
-            for sql, params in batch:
-                ahead = iter(params)
-                self._connection.executemany(sql, ahead)
-            self._connection.commit()
-        except WRITE_ERRORS as error:
-            with suppress(sqlite3.Error):
-                self._connection.rollback()
-            raise explain_write(error, self._path, params, ahead) from error
+        write(self._connection, batch, self._path)

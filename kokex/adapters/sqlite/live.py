@@ -3,13 +3,16 @@
 Group commit. Whoever commits while a batch is being written waits for the next one, which takes all that
 has been appended by then: a hundred actors that commit at once cost one or two syncs, not a hundred.
 A batch runs as a task of its own, shielded: the caller may be cancelled at any moment, but a transaction
-and the book-keeping that follows it are never torn apart.
+and the book-keeping that follows it are never torn apart. It is made, written and synced on the thread, in one go:
+an order waits for it. What SQLite would do with every thousandth page besides, bring the write-ahead log home, waits
+until the order is gone.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,18 +20,21 @@ import aiosqlite
 import msgspec
 
 from kokex.adapters.host.lock import FileLock
-from kokex.adapters.secrets.secret import redact
 from kokex.adapters.sqlite import conversations, llm_calls, outbox, queries
-from kokex.adapters.sqlite.errors import WRITE_ERRORS, explain, explain_write
+from kokex.adapters.sqlite.errors import explain
 from kokex.adapters.sqlite.opening import Opening, Start, begin, connect, lock
 from kokex.adapters.sqlite.pruning import prune
 from kokex.adapters.sqlite.queries import Query
-from kokex.adapters.sqlite.rows import WRITERS, Params, Statement, statements
+from kokex.adapters.sqlite.rows import WRITERS, Statement, statements
+from kokex.adapters.sqlite.writing import BatchConnection
 from kokex.messages import Candle, Fill, LlmCall, Message, NewsItem, Order, Portfolio, Remark
 from kokex.ports import Entry, Row, StoreError
 from kokex.ports.chat import Letter
 
 T = TypeVar("T")
+
+CHECKPOINT_ROWS = 2000  # about a thousand pages
+CALM_S = 0.1  # after the batch that made them as many
 
 
 async def open_live(
@@ -42,12 +48,15 @@ async def open_live(
         undo.callback(held.release)
         opening = await asyncio.to_thread(_begin, path, start)
         try:
-            database = await undo.enter_async_context(aiosqlite.connect(path))
+            connection = BatchConnection(path, check_same_thread=False)  # made here, used on aiosqlite's thread
+            connection.path = path
+            database = await undo.enter_async_context(aiosqlite.Connection(lambda: connection, iter_chunk_size=64))
             await database.execute("PRAGMA synchronous = FULL")
+            await database.execute("PRAGMA wal_autocheckpoint = 0")
         except sqlite3.Error as error:
             raise explain(error, path) from error
         undo.pop_all()
-    return LiveStore(database, path, held, opening)
+    return LiveStore(database, connection, path, held, opening)
 
 
 def _begin(path: Path, start: Start) -> Opening:
@@ -58,18 +67,29 @@ def _begin(path: Path, start: Start) -> Opening:
 class LiveStore:
     """`kokex.ports.Store` on asyncio. Made by `open_live`."""
 
-    def __init__(self, database: aiosqlite.Connection, path: Path, held: FileLock, opening: Opening) -> None:
+    def __init__(
+        self,
+        database: aiosqlite.Connection,
+        connection: BatchConnection,
+        path: Path,
+        held: FileLock,
+        opening: Opening,
+    ) -> None:
+        """`connection` is the one that `database` keeps on its thread."""
         self.session = opening.session
         self.tag = opening.tag
         self.batches = False
         self.newest_ns = opening.newest_ns
         self._database = database
+        self._connection = connection
         self._path = path
         self._held = held
         self._rows: list[Row] = []
         self._written = 0  # rows, ever
         self._batch: asyncio.Task[None] | None = None  # the one being written
         self._transaction = asyncio.Lock()
+        self._checkpointed = 0  # of the rows written
+        self._checkpoint: asyncio.Task[None] | None = None
 
     def append(self, row: Row) -> None:
         """Buffers the row; a kind the store does not keep is dropped."""
@@ -140,7 +160,7 @@ class LiveStore:
 
     async def prune(self, before_ns: int) -> None:
         """Forgets old market data and old noise of the journal; see `pruning`. Raises StoreError."""
-        await _whole(self._transact(prune(before_ns)))
+        await _whole(self._transact(partial(prune, before_ns)))
 
     async def close(self) -> None:
         """Lets go of file and lock. What was not committed is lost, as in a crash: commit first."""
@@ -150,6 +170,8 @@ class LiveStore:
         if self._batch is not None:
             with suppress(StoreError):
                 await self._batch
+        if self._checkpoint is not None:
+            await self._checkpoint
         async with self._transaction:
             try:
                 await self._database.close()
@@ -158,27 +180,28 @@ class LiveStore:
 
     async def _write_batch(self) -> None:
         try:
-            rows = len(self._rows)
-            await self._transact(statements(self._rows, self.session))
-            del self._rows[:rows]
-            self._written += rows
+            rows = tuple(self._rows)
+            await self._transact(partial(statements, rows, self.session))
+            del self._rows[: len(rows)]
+            self._written += len(rows)
         finally:
             self._batch = None
+        if self._checkpoint is None and self._written - self._checkpointed >= CHECKPOINT_ROWS:
+            self._checkpoint = asyncio.create_task(self._bring_home())
 
-    async def _transact(self, batch: list[Statement]) -> None:
-        params: list[Params] = []
-        ahead = iter(params)
+    async def _bring_home(self) -> None:
+        """Moves the write-ahead log into the database; what cannot be moved now is with the next one."""
+        await asyncio.sleep(CALM_S)
+        self._checkpointed = self._written
         async with self._transaction:
-            try:
-                for sql, told in batch:
-                    params = [[redact(each) if isinstance(each, str) else each for each in row] for row in told]
-                    ahead = iter(params)
-                    await self._database.executemany(sql, ahead)
-                await self._database.commit()
-            except WRITE_ERRORS as error:
-                with suppress(sqlite3.Error):
-                    await self._database.rollback()
-                raise explain_write(error, self._path, params, ahead) from error
+            with suppress(sqlite3.Error):
+                await self._database.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+        self._checkpoint = None
+
+    async def _transact(self, batch: Callable[[], list[Statement]]) -> None:
+        async with self._transaction:
+            self._connection.batch = batch
+            await self._database.commit()
 
 
 async def _whole(work: Coroutine[Any, Any, None]) -> None:

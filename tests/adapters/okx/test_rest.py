@@ -6,6 +6,8 @@ import hashlib
 import hmac
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -191,6 +193,58 @@ def test_new_fields_empty_strings_and_nulls_disturb_nobody() -> None:
         assert (found.pos, found.avg_px, found.lever) == ("0", "", None)
         (instrument,) = await PublicRest(rest).instruments("SWAP")
         assert (instrument.ct_val, instrument.inst_id_code) == (None, 10)
+
+    against(scenario)
+
+
+def test_an_order_finds_the_connection_warm_however_long_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kokex.adapters.okx.rest.IDLE_S", 0.4)
+
+    async def connections(server: Loopback, *, warm: bool) -> int:
+        """Over which two orders went, with a while between them."""
+        server.answers["trade/order"] = lambda *_: (200, told(YES))
+        first = len(server.requests)
+        async with rest_of(server, credentials=CREDENTIALS) as rest:
+            warming = asyncio.create_task(rest.stay_warm()) if warm else None
+            await PrivateRest(rest).place_order(ORDER)
+            await asyncio.sleep(1.2)
+            await PrivateRest(rest).place_order(ORDER)
+            if warming:
+                warming.cancel()
+        return len({request.protocol for request, _ in server.requests[first:]})
+
+    async def scenario(server: Loopback, _: Rest) -> None:
+        assert await connections(server, warm=False) == 2
+        assert await connections(server, warm=True) == 1
+
+    against(scenario)
+
+
+def test_the_environments_proxy_is_gone_through_and_passwords_at_home_are_left_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "netrc").write_text("machine okx.example login me password pass\n")
+
+    async def scenario(proxy: Loopback, _: Rest) -> None:
+        def headers() -> Any:
+            return proxy.requests[-1][0].headers
+
+        nowhere = Hosts(rest="http://okx.example", sockets="")
+        monkeypatch.setenv("HTTP_PROXY", proxy.hosts.rest.replace("http://", "http://you:s%40crt@"))
+        async with Rest(nowhere, now=time.time_ns, chance=Random(1)) as rest:
+            await rest.sync_clock()
+        assert headers()["Host"] == "okx.example"
+        assert headers()["Proxy-Authorization"] == "Basic " + base64.b64encode(b"you:s@crt").decode()
+        assert "Authorization" not in headers()
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,okx.example")
+        async with Rest(nowhere, now=time.time_ns, chance=Random(1), timeout_s=0.3) as rest:
+            with pytest.raises(Unsent):
+                await rest.sync_clock()
+        configured = Hosts(rest="http://okx.example", sockets="", proxy=proxy.hosts.rest)
+        async with Rest(configured, now=time.time_ns, chance=Random(1)) as rest:
+            await rest.sync_clock()
+        assert "Proxy-Authorization" not in headers()
 
     against(scenario)
 

@@ -1,9 +1,7 @@
 """What only the live store promises: group commit, and transactions that cancellation cannot tear."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -84,22 +82,15 @@ def test_a_cancelled_commit_still_writes_once_and_keeps_its_books(tmp_path: Path
 def test_a_failed_commit_reaches_all_who_wait_and_the_next_one_writes_everything(tmp_path: Path) -> None:
     async def scenario() -> None:
         store = await live(tmp_path / "kokex.db")
-        executemany = store._database.executemany
-
-        async def full(sql: str, rows: Any) -> None:
-            if "INTO orders" in sql:
-                error = sqlite3.OperationalError("database or disk is full")
-                error.sqlite_errorcode = sqlite3.SQLITE_FULL
-                raise error
-            await executemany(sql, rows)
-
-        store._database.executemany = full  # pyright: ignore[reportAttributeAccessIssue]
+        await store._database.execute("PRAGMA max_page_count = 1")  # no more than there are: it is full
         for number in range(1, 4):
-            store.append(intent(number, f"order{number}"))
+            store.append(intent(number, f"order{number}" + "." * 10_000))
         outcomes = await asyncio.gather(*(store.commit() for _ in range(3)), return_exceptions=True)
         assert all(isinstance(outcome, StoreError) and "the disk is full" in str(outcome) for outcome in outcomes)
         assert store.pending() == 3
-        store._database.executemany = executemany  # pyright: ignore[reportAttributeAccessIssue]
+        with Reader(tmp_path / "kokex.db") as reader:
+            assert reader.ask(queries.journal()) == []
+        await store._database.execute("PRAGMA max_page_count = 100000")
         await store.commit()
         assert len(await store.unsettled("main")) == 3
         await store.close()
@@ -113,6 +104,28 @@ def test_every_commit_is_synced(tmp_path: Path) -> None:
         (synchronous,) = await store._database.execute_fetchall("PRAGMA synchronous")
         (mode,) = await store._database.execute_fetchall("PRAGMA journal_mode")
         assert (synchronous[0], mode[0]) == (2, "wal")
+        await store.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_write_ahead_log_does_not_grow_for_ever_and_no_commit_waits_for_that(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = await live(tmp_path / "kokex.db")
+        log, home = tmp_path / "kokex.db-wal", tmp_path / "kokex.db"
+        before = home.stat().st_size
+        sizes: list[int] = []
+        for number in range(40):
+            for row in range(500):
+                store.append(Saved(key=f"{number}.{row}", body=b"x" * 2000))
+            await store.commit()
+            sizes.append(log.stat().st_size)
+            if store._checkpoint is not None:
+                assert home.stat().st_size == before, "the commit that made it due did not do it"
+                await store._checkpoint
+                before = home.stat().st_size
+        assert before > 30_000_000, "it is brought home"
+        assert max(sizes) < 12_000_000, "and its room is used again"
         await store.close()
 
     asyncio.run(scenario())
