@@ -1,10 +1,11 @@
 """OKX's market data: frames decoded to messages per CPU-second, and the memory that 50 instruments take.
 
 Frames of a random walk (no two alike) go through the very path of the daemon, from the bytes of a WebSocket frame to
-the listener's call. Beside it, on the same frames: `json.loads` with the same messages made of the dicts, and what
-msgspec takes to decode a frame: to plain Python, where every number is still text, and to rows of the types that the
-messages have. Memory: a process that follows candles,
-quotes and books of 50 instruments over loopback WebSockets, against itself before the first subscription.
+the listener's call; a book's levels are text until they are asked for, so beside it stands a listener that asks for
+all. On the same frames: `json.loads` with the same messages made of the dicts, and what msgspec takes to decode a
+frame: to plain Python, where every number is still text, and to rows with exact numbers. Memory: a process that
+follows candles, quotes and books of 50 instruments over loopback WebSockets, against itself before the first
+subscription.
 
     python -m benchmarks.okx [--frames N] [--seconds N] [--json]
 """
@@ -32,7 +33,7 @@ from kokex.adapters.okx.limits import Limits
 from kokex.adapters.okx.transport import websocket
 from kokex.adapters.okx.wire.frames import Push
 from kokex.adapters.okx.wire.market import CandleRow
-from kokex.messages import Book, Candle, Quote
+from kokex.messages import Book, Candle, Level, Quote
 
 AIM_OF_RAW = 0.6
 CHUNK = 1000
@@ -136,9 +137,16 @@ def _listening(kind: str, told: Callable[[Any], object]) -> Channels:
     return channels
 
 
+def _read(told: object) -> None:
+    """Asks for every number of a book."""
+    assert isinstance(told, Book)
+    for level in (*told.bids, *told.asks):
+        _ = level.price, level.size
+
+
 def _of_dicts(kind: str) -> Callable[[bytes], object]:
-    def levels(rows: list[list[str]]) -> tuple[tuple[Decimal, Decimal], ...]:
-        return tuple((Decimal(row[0]), Decimal(row[1])) for row in rows)
+    def levels(rows: list[list[str]]) -> tuple[Level, ...]:
+        return tuple(Level(row[0], row[1]) for row in rows)
 
     def quote(row: dict[str, str]) -> Quote:
         return Quote(
@@ -180,8 +188,10 @@ def decoding(count: int) -> dict[str, dict[str, float]]:
         heard: list[Any] = []
         _listening(kind, heard.append)._received(sample[0])
         assert len(heard) == 1
+        read = {"kokex_read": _listening(kind, _read)._received} if kind == "books5" else {}
         speeds = _per_s(
-            {
+            read
+            | {
                 "kokex": _listening(kind, lambda _: None)._received,
                 "json_dict": _of_dicts(kind),
                 "msgspec_raw": msgspec.json.Decoder().decode,
@@ -194,6 +204,8 @@ def decoding(count: int) -> dict[str, dict[str, float]]:
             "of_msgspec_raw": round(speeds["kokex"] / speeds["msgspec_raw"], 2),
             "of_msgspec_typed": round(speeds["kokex"] / speeds["msgspec_typed"], 2),
         }
+        if read:
+            found[kind]["read_of_msgspec_raw"] = round(speeds["kokex_read"] / speeds["msgspec_raw"], 2)
     return found
 
 
@@ -296,6 +308,8 @@ def main() -> None:
             f"{found['msgspec_raw_per_s']:>9,.0f} ({found['of_msgspec_raw']:.0%}), to typed rows "
             f"{found['msgspec_typed_per_s']:>9,.0f} ({found['of_msgspec_typed']:.0%})"
         )
+        if "read_of_msgspec_raw" in found:
+            print(f"          with every number of the book asked for: {found['read_of_msgspec_raw']:.0%}")
     print(
         f"{used['instruments']} instruments, {used['channels']} channels over {used['connections']} connections: "
         f"{used['added_mib']} MiB more ({used['before_mib']} to {used['after_mib']}), {used['frames']:,} frames heard"

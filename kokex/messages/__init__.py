@@ -24,7 +24,7 @@ from kokex.messages.llm import (
     ToolCall,
     Turn,
 )
-from kokex.messages.market import Alarm, Book, Candles, Funding, Link, Mark, NewsItem, Quote
+from kokex.messages.market import Alarm, Book, Candles, Funding, Level, Link, Mark, NewsItem, Quote
 from kokex.messages.memory import Episode, Lesson, Situation
 from kokex.messages.money import Approved, Fill, OrderUpdate, Portfolio, Refused
 from kokex.messages.people import (
@@ -138,6 +138,7 @@ __all__ = [
     "Funding",
     "Instrument",
     "Lesson",
+    "Level",
     "Lifecycle",
     "Link",
     "LlmCall",

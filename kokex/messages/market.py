@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Literal
 
+from msgspec import Struct
+
 from kokex.messages.values import Candle, Message, NewsEvent, Sentiment
 
 
@@ -25,12 +27,31 @@ class Quote(Message, frozen=True, kw_only=True, gc=False):
     ask_size: Decimal
 
 
+class Level(Struct, frozen=True, array_like=True, gc=False):
+    """A level of an order book in the venue's own digits, known to be numbers.
+
+    A book of ten levels comes ten times a second, and of most nobody looks at more than the best: an exact number is
+    made when it is asked for. That takes longer than to read it.
+    """
+
+    px: str
+    sz: str
+
+    @property
+    def price(self) -> Decimal:
+        return Decimal(self.px)
+
+    @property
+    def size(self) -> Decimal:
+        return Decimal(self.sz)
+
+
 class Book(Message, frozen=True, kw_only=True, gc=False):
-    """Order book levels as (price, size), best first."""
+    """An order book, best levels first."""
 
     instrument: str
-    bids: tuple[tuple[Decimal, Decimal], ...]
-    asks: tuple[tuple[Decimal, Decimal], ...]
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
 
 
 class Funding(Message, frozen=True, kw_only=True, gc=False):

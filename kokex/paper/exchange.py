@@ -13,13 +13,14 @@ from msgspec.structs import replace
 from kokex.market.instruments import exact, is_tradable, notional, round_price, size_of
 from kokex.market.money import multiply
 from kokex.market.positions import mark
-from kokex.messages import Book, Candle, Fill, Funding, Instrument, Message, Order, OrderState, OrderUpdate, Side
+from kokex.messages import Candle, Fill, Funding, Instrument, Message, Order, OrderState, OrderUpdate, Side
 from kokex.paper.account import Account, AccountKind, Funds, Means
 from kokex.paper.matching import (
     RESTING,
     TRIGGERED,
     WOULD_TAKE,
     ZERO,
+    Depth,
     End,
     Match,
     Rules,
@@ -259,7 +260,7 @@ class Exchange:
         self.marks[instrument] = candle.close
         self._publish()
 
-    def on_book(self, book: Book, at: int) -> None:
+    def on_book(self, book: Depth, at: int) -> None:
         """Orders trade with the depth that the book shows; each account finds it whole."""
         depth: dict[tuple[str, Side], list[Decimal]] = {}
         for account, working in tuple(self._queues[book.instrument]):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kokex.market.instruments import exact, round_price
 from kokex.market.money import multiply
-from kokex.messages import Book, Candle, Instrument, Order, Side
+from kokex.messages import Candle, Instrument, Order, Side
 
 ZERO = Decimal(0)
 BASIS_POINT = Decimal("0.0001")
@@ -28,6 +28,14 @@ class Rules(Struct, frozen=True, kw_only=True):
     slippage_bp: Decimal = ZERO  # a taker's price is worse than the market's by this, in basis points
     volume_share: Decimal = ZERO  # an account fills at most this share of a candle's volume; 0: unbounded
     leverage: Decimal = Decimal(1)  # of margin accounts: a swap position needs its notional divided by this
+
+
+class Depth(Struct, frozen=True, kw_only=True, gc=False):
+    """A book to trade with: (price, size), best first."""
+
+    instrument: str
+    bids: tuple[tuple[Decimal, Decimal], ...]
+    asks: tuple[tuple[Decimal, Decimal], ...]
 
 
 class Working(Struct, eq=False):
@@ -93,7 +101,7 @@ def inside(working: Working, candle: Candle, instrument: Instrument, rules: Rule
     return None
 
 
-def walk(working: Working, book: Book) -> Iterator[tuple[int, Match]]:
+def walk(working: Working, book: Depth) -> Iterator[tuple[int, Match]]:
     """The levels of the book that an order may take, best first, as (index, match)."""
     order = working.order
     for index, (price, _) in enumerate(book.asks if order.side == "buy" else book.bids):
@@ -107,7 +115,7 @@ def walk(working: Working, book: Book) -> Iterator[tuple[int, Match]]:
             yield index, Match(price, "taker")
 
 
-def triggered_by(working: Working, book: Book) -> bool:
+def triggered_by(working: Working, book: Depth) -> bool:
     """A stop or take-profit is triggered by the best price it would trade at."""
     levels = book.asks if working.order.side == "buy" else book.bids
     return bool(levels) and _touched(working.order, working.level, float(levels[0][0]))

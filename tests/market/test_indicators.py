@@ -21,7 +21,7 @@ from kokex.market.indicators import (
     VolumeZScore,
 )
 from kokex.market.indicators.exact import DecimalScale
-from kokex.messages import Book
+from kokex.messages import Book, Level
 
 # Prices as venues write them, artefacts with 17 digits, and scales that have nothing to do with each other.
 written = st.decimals(min_value=0, max_value=10**6, places=8, allow_nan=False).map(float)
@@ -128,10 +128,7 @@ def test_lengths_that_mean_nothing_are_refused() -> None:
 
 
 def test_the_book_leans_to_the_larger_side_of_its_best_levels() -> None:
-    def level(price: int, size: str) -> tuple[Decimal, Decimal]:
-        return (Decimal(price), Decimal(size))
-
-    book = Book(instrument="X", bids=(level(9, "3"), level(8, "100")), asks=(level(10, "1"),))
+    book = Book(instrument="X", bids=(Level("9", "3"), Level("8", "100")), asks=(Level("10", "1"),))
     assert BookImbalance(1).update(book) == 0.5
     assert BookImbalance(2).update(book) == pytest.approx(102 / 104)
     assert BookImbalance(2).update(Book(instrument="X", bids=(), asks=())) is None

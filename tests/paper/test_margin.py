@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kokex.messages import Book, Fill, Message, Order
+from kokex.messages import Fill, Message, Order
 from kokex.paper.exchange import Exchange
 from kokex.paper.margin import MarginAccount, MarginFunds, Rates, Terms
-from kokex.paper.matching import Rules
+from kokex.paper.matching import Depth, Rules
 from kokex.ports import Rejected
 from tests.paper.desk import SPOT, SWAP, order
 
@@ -47,7 +47,7 @@ class Floor:
         bids = tuple((price - tick * step, sizes) for step in range(5))
         asks = tuple((price + tick * (step + 1), sizes) for step in range(5))
         self.exchange.marks[symbol] = float(price)
-        self.exchange.on_book(Book(instrument=symbol, bids=bids, asks=asks), self.now)
+        self.exchange.on_book(Depth(instrument=symbol, bids=bids, asks=asks), self.now)
 
     def place(self, placed: Order, terms: Terms) -> bool:
         self.books.terms[placed.client_id] = terms

@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kokex.messages import Book
-from kokex.paper.matching import Rules
+from kokex.paper.matching import Depth, Rules
 from tests.paper.desk import FREE, MINUTE, SWAP, Desk, Prices, candle, order
 
 SLIPPING = Rules(maker_fee=Decimal(0), taker_fee=Decimal(0), slippage_bp=Decimal(10))
@@ -174,11 +173,11 @@ def test_a_reduce_only_order_is_clipped_to_the_position() -> None:
     assert desk.size() == 0
 
 
-def book(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> Book:
+def book(bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> Depth:
     def levels(rows: list[tuple[str, str]]) -> tuple[tuple[Decimal, Decimal], ...]:
         return tuple((Decimal(price), Decimal(size)) for price, size in rows)
 
-    return Book(instrument=SWAP.symbol, bids=levels(bids), asks=levels(asks))
+    return Depth(instrument=SWAP.symbol, bids=levels(bids), asks=levels(asks))
 
 
 DEPTH = book([("99", "5"), ("98", "9")], [("101", "4"), ("102", "3"), ("103", "9")])

@@ -14,50 +14,48 @@ from itertools import chain, islice, zip_longest
 from typing import Literal, final
 
 from kokex.adapters.okx.wire import Decimals
-from kokex.adapters.okx.wire.market import BookRow, Level
+from kokex.adapters.okx.wire.market import BookRow
+from kokex.messages import Level
 
 Outcome = Literal["applied", "ignored", "gap"]
-Levels = tuple[tuple[Decimal, Decimal], ...]
 
 CHECKED = 25  # levels a side under the checksum
 
 _decimals = Decimals()
 
 
-def exact(levels: Iterable[Level]) -> list[tuple[Decimal, Decimal]]:
-    """(price, size) of each level. Raises ValueError."""
-    return [(_decimals[level.px], _decimals[level.sz]) for level in levels]
-
-
 @final
 class Side:
-    """Levels of one side: sizes by price, and the prices in order."""
+    """Levels of one side by price, and the prices in order."""
 
-    __slots__ = ("_best_last", "_prices", "_sizes")
+    __slots__ = ("_best_last", "_levels", "_prices")
 
     def __init__(self, best_last: bool) -> None:
         self._best_last = best_last  # bids: the highest, which is the last of the rising prices, is the best
-        self._sizes: dict[Decimal, Decimal] = {}
+        self._levels: dict[Decimal, Level] = {}
         self._prices: list[Decimal] = []
 
     def replace(self, levels: Iterable[Level]) -> None:
-        self._sizes = {price: size for price, size in exact(levels) if size}
-        self._prices = sorted(self._sizes)
+        """Raises ValueError."""
+        self._levels = {_decimals[level.px]: level for level in levels if _decimals[level.sz]}
+        self._prices = sorted(self._levels)
 
     def change(self, levels: Iterable[Level]) -> None:
-        sizes = self._sizes
-        for price, size in exact(levels):
-            if size:
-                if price not in sizes:
+        """Raises ValueError."""
+        known = self._levels
+        for level in levels:
+            price = _decimals[level.px]
+            if _decimals[level.sz]:
+                if price not in known:
                     insort(self._prices, price)
-                sizes[price] = size
-            elif sizes.pop(price, None) is not None:
+                known[price] = level
+            elif known.pop(price, None) is not None:
                 del self._prices[bisect_left(self._prices, price)]
 
-    def best(self, depth: int) -> Levels:
-        """(price, size), best first."""
+    def best(self, depth: int) -> tuple[Level, ...]:
+        """Best first."""
         prices = reversed(self._prices) if self._best_last else iter(self._prices)
-        return tuple([(price, self._sizes[price]) for price in islice(prices, depth)])
+        return tuple([self._levels[price] for price in islice(prices, depth)])
 
     def __len__(self) -> int:
         return len(self._prices)
@@ -100,9 +98,7 @@ class OrderBook:
 
     def checksum(self) -> int:
         """CRC-32, signed, over the best 25 of both sides, bid and ask in turn, as `price:size` in OKX's own digits."""
-        pairs: Iterable[Sequence[tuple[Decimal, Decimal] | None]] = zip_longest(
-            self.bids.best(CHECKED), self.asks.best(CHECKED)
-        )
-        text = ":".join(f"{level[0]:f}:{level[1]:f}" for level in chain.from_iterable(pairs) if level)
+        pairs: Iterable[Sequence[Level | None]] = zip_longest(self.bids.best(CHECKED), self.asks.best(CHECKED))
+        text = ":".join(f"{level.px}:{level.sz}" for level in chain.from_iterable(pairs) if level)
         value = zlib.crc32(text.encode())
         return value - (1 << 32) if value >= 1 << 31 else value

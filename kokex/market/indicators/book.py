@@ -18,6 +18,6 @@ class BookImbalance:
 
     def update(self, book: Book) -> float | None:
         """The imbalance of this book; None for a book without size."""
-        bid = sum(float(size) for _, size in islice(book.bids, self._levels))
-        ask = sum(float(size) for _, size in islice(book.asks, self._levels))
+        bid = sum(float(level.sz) for level in islice(book.bids, self._levels))
+        ask = sum(float(level.sz) for level in islice(book.asks, self._levels))
         return (bid - ask) / (bid + ask) if bid + ask else None

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kokex.adapters.okx.book import OrderBook
-from kokex.adapters.okx.wire.market import BookRow, Level
+from kokex.adapters.okx.wire.market import BookRow
+from kokex.messages import Level
 
 PRICES = st.decimals("0.1", "9.9", places=1)
 LEVELS = st.lists(st.tuples(PRICES, st.decimals("0", "3", places=0)), max_size=8, unique_by=lambda level: level[0])
@@ -17,6 +18,10 @@ Side = list[tuple[Decimal, Decimal]]
 
 def level_of(price: Decimal, size: Decimal) -> Level:
     return Level(f"{price:f}", f"{size:f}")
+
+
+def pairs(levels: tuple[Level, ...]) -> Side:
+    return [(level.price, level.size) for level in levels]
 
 
 def row(bids: Side, asks: Side, before: int, seq: int) -> BookRow:
@@ -42,8 +47,8 @@ def test_a_book_is_what_a_dictionary_of_its_levels_says(
         for side, levels in zip(plain, sides, strict=True):
             side.update(levels)
     kept = [{price: size for price, size in side.items() if size} for side in plain]
-    assert book.bids.best(99) == tuple(sorted(kept[0].items(), reverse=True))
-    assert book.asks.best(99) == tuple(sorted(kept[1].items()))
+    assert pairs(book.bids.best(99)) == sorted(kept[0].items(), reverse=True)
+    assert pairs(book.asks.best(99)) == sorted(kept[1].items())
 
 
 LEVEL = (Decimal(1), Decimal(1))
@@ -67,7 +72,7 @@ def test_old_and_repeated_updates_are_ignored_and_a_sequence_that_is_set_back_is
     assert book.update(row([], [], 10, 10)) == "applied", "no change, and the exchange says so"
     assert book.update(row([(Decimal(1), Decimal(2))], [], 10, 3)) == "applied", "maintenance"
     assert book.update(row([(Decimal(1), Decimal(3))], [], 3, 5)) == "applied"
-    assert book.bids.best(1) == ((Decimal(1), Decimal(3)),)
+    assert book.bids.best(1) == (Level("1", "3"),)
 
 
 def test_a_checksum_that_is_there_must_agree() -> None:

@@ -76,4 +76,4 @@ def test_a_book_that_lost_an_update_is_not_served_and_begins_again_with_a_snapsh
         assert first[seq] == second[seq]
     book = first[both[-1]]
     assert len(book.bids) == len(book.asks) == DEPTH
-    assert book.bids[0][0] < book.asks[0][0]
+    assert book.bids[0].price < book.asks[0].price

@@ -64,7 +64,7 @@ def test_the_books_follow_and_agree_with_each_checksum() -> None:
         assert (book.snapshot(row) if push.action == "snapshot" else book.update(row)) == "applied"
         assert book.checksum() == row.checksum
         plain = json.loads(frame)["data"][0]
-        assert book.bids.best(1)[0] < book.asks.best(1)[0]
+        assert book.bids.best(1)[0].price < book.asks.best(1)[0].price
         assert len(plain["asks"]) == len(row.asks)
     assert len(books) == 3
 

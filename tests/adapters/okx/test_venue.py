@@ -254,7 +254,7 @@ def test_an_order_whose_reply_was_dropped_is_in_doubt_and_found_by_its_client_id
         assert found
         assert (found.state, found.filled) == ("filled", order.size)
         with pytest.raises(Rejected):  # its deadline has passed: an old request does nothing
-            await desk.venue.place(replace(desk.order(), expires_ns=time.time_ns() - 1))
+            await desk.venue.place(replace(desk.order(), expires_ns=time.time_ns() - 2_000_000))
         await desk.venue.place(desk.order(side="sell", reduce_only=True))
 
     at(server, scenario, streams=False)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from kokex.adapters.okx.exchange.listing import Listing, digits, plain
-from kokex.messages import Book
+from kokex.paper.matching import Depth
 from kokex.ports import Chance
 
 DEPTH = 400
@@ -129,7 +129,7 @@ class Board:
         """A price on the tick."""
         return self.price_text(max(1, round(price / self._tick)))
 
-    def book(self, levels: int) -> Book:
+    def book(self, levels: int) -> Depth:
         """As the matching engine takes it."""
         tick, lot = self.listing.inst.tick, self.listing.inst.lot
 
@@ -137,7 +137,7 @@ class Board:
             ladder = self.ladder(name) if levels > 50 else self._levels(name, levels)
             return tuple((ticks * tick, lots * lot) for ticks, lots in ladder)
 
-        return Book(instrument=self.listing.id, bids=side("bids"), asks=side("asks"))
+        return Depth(instrument=self.listing.id, bids=side("bids"), asks=side("asks"))
 
     def _levels(self, side: str, most: int) -> Iterator[tuple[int, int]]:
         sign = 1 if side == "asks" else -1

@@ -50,6 +50,8 @@ class Decimals(dict[str, Decimal]):
             value = Decimal(text)
         except InvalidOperation:
             raise ValueError(f"OKX sent {text[:40]!r} where a number belongs") from None
+        if not value.is_finite():
+            raise ValueError(f"OKX sent {text[:40]!r} where a number belongs")
         if len(self) >= self.MOST:
             self.clear()
         self[text] = value

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec import field
 
 from kokex.adapters.okx.wire import Row, Text
+from kokex.messages import Level
 
 
 class Instrument(Row, frozen=True, kw_only=True):
@@ -72,15 +73,11 @@ class Ticker(Row, frozen=True, kw_only=True):
     ts: Text = ""
 
 
-class Level(Struct, frozen=True, array_like=True, gc=False):
-    """[price, size, ...]: what follows (liquidated orders, orders) is of no use here."""
-
-    px: str
-    sz: str
-
-
 class BookRow(Row, frozen=True, kw_only=True):
-    """market/books and the channels books, books5 and bbo-tbt. Best first."""
+    """market/books and the channels books, books5 and bbo-tbt. Best first.
+
+    Of a level, what follows price and size (liquidated orders, orders) is of no use here.
+    """
 
     asks: list[Level]
     bids: list[Level]
