@@ -13,7 +13,7 @@ from typing import Any
 from kokex.adapters.host.chance import Random
 from kokex.adapters.okx.hosts import Hosts
 from kokex.adapters.okx.private import PrivateRest
-from kokex.adapters.okx.rest import Rest
+from kokex.adapters.okx.rest import TRIES, Rest
 from kokex.adapters.okx.sign import Credentials
 from kokex.adapters.okx.wire import number
 from kokex.adapters.sqlite import queries
@@ -148,9 +148,12 @@ def test_lost_replies_and_kills_of_either_side_double_nothing_and_lose_nothing(t
             fault(server, kind="drop", on="/trade/order", over="rest", count=2)
             trade_until_struck(running, server)
             running.end(signal.SIGKILL)
+        for question in ("/trade/fills", "/trade/orders-pending"):  # what the next start has to know
+            fault(server, kind="error", on=question, over="rest", count=TRIES)  # fails as a whole: it is asked again
         with daemon(tmp_path, settings=settings(server)) as running:
             wait_until_connected(running)  # what fills before that may be what the kill left behind
             wait_for_fills(running, 2)
+            trade_until_struck(running, server)
             fault(server, kind="drop", on="/trade/order", over="rest", count=1)
             fault(server, kind="sockets", abrupt=True)
             trade_until_struck(running, server)
