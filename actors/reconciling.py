@@ -73,6 +73,11 @@ class Reconciling:
 
     # ---- the private stream
 
+    @property
+    def entries(self) -> bool:
+        """Whether there may be new ones, as risk was told."""
+        return self._up and not self.halted
+
     def link(self, *, up: bool, reason: str) -> None:
         """It went or came. After a gap, what was missed is asked for."""
         if up == self._up:

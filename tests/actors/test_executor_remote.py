@@ -226,6 +226,26 @@ def test_an_order_that_is_over_on_record_is_cancelled_and_a_position_nobody_expl
     assert [each.up for each in scene.desk.take(Link)] == [True]
 
 
+def test_an_entry_that_waited_for_the_start_is_not_sent_once_the_private_stream_is_down() -> None:
+    class Slow(Venue):
+        answers = False
+
+        async def state(self) -> VenueState:
+            if not self.answers:
+                raise Ambiguous("503")
+            return await super().state()
+
+    venue = Slow()
+    scene = Scene(venue)
+    entry = scene.approve()
+    leave = scene.approve(side="sell", reduce_only=True)
+    scene.desk.tell("executor[main]", Link(account="main", edge="venue", up=False, reason="cut"))
+    venue.answers = True
+    scene.desk.wait(6)
+    assert [each.client_id for each in venue.placed] == [leave.client_id]
+    assert scene.states(entry.client_id) == ["intent", "expired"]
+
+
 def heard_of_the_stream(desk: Desk) -> list[str]:
     return [each.text for each in desk.take(Alert) if "private stream" in each.text]
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from actors.executor import NO_ENTRIES
 from kokex.adapters.host.chance import Random
 from kokex.adapters.okx.hosts import Hosts
 from kokex.adapters.okx.private import PrivateRest
@@ -130,14 +131,16 @@ def told_of_the_stream(place: Path) -> list[str]:
 
 def entries_while_down(place: Path) -> list[str]:
     """Orders that were sent to open something while the private stream was down."""
-    up, found = True, list[str]()
+    up, found = True, dict[str, None]()
     with Reader(place / "data" / "kokex.db") as reader:
         for each in reader.ask(queries.journal(kinds=("Link", "OrderUpdate"))):
             if isinstance(each, Link) and each.edge == "venue":
                 up = each.up
             elif isinstance(each, OrderUpdate) and each.order and not each.order.reduce_only and not up:
-                found.append(each.client_id)
-    return found
+                found[each.client_id] = None
+            elif isinstance(each, OrderUpdate) and each.reason == NO_ENTRIES:
+                found.pop(each.client_id, None)
+    return list(found)
 
 
 def test_lost_replies_and_kills_of_either_side_double_nothing_and_lose_nothing(tmp_path: Path) -> None:
