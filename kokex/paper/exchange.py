@@ -436,15 +436,9 @@ def _after_stops(queued: Queued) -> bool:
 
 def _update(order: Order, state: OrderState, filled: Decimal, reason: str = "") -> OrderUpdate:
     return OrderUpdate(
-        account=order.account,
-        plan=order.plan,
-        instrument=order.instrument,
-        client_id=order.client_id,
-        state=state,
-        filled=filled,
-        reason=reason,
-        decision=order.decision,
-    )
+        account=order.account, plan=order.plan, instrument=order.instrument, client_id=order.client_id,
+        state=state, filled=filled, reason=reason, decision=order.decision,
+    )  # fmt: skip
 
 
 def _nobody(account: str) -> None:
