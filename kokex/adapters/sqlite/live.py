@@ -161,6 +161,7 @@ class LiveStore:
     async def prune(self, before_ns: int) -> None:
         """Forgets old market data and old noise of the journal; see `pruning`. Raises StoreError."""
         await _whole(self._transact(partial(prune, before_ns)))
+        self._checkpointed -= CHECKPOINT_ROWS  # the log may be long now: the next batch makes a checkpoint due
 
     async def close(self) -> None:
         """Lets go of file and lock. What was not committed is lost, as in a crash: commit first."""
