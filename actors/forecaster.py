@@ -95,6 +95,9 @@ class Forecaster(Actor):
     def on_standing(self, standing: Standing) -> None:
         self.because(standing.cycle.id)  # the cycle is on record, its standing is not
         plan = self._plans[standing.cycle.plan]
+        if not standing.candles:  # nobody wants a forecast
+            self._brief(plan, standing, {}, "")
+            return
         readings = [
             each for each in standing.readings if len(standing.candles.get(each.instrument, ())) >= FEWEST_CANDLES
         ]
@@ -115,8 +118,10 @@ class Forecaster(Actor):
         }
 
     def _brief(self, plan: Plan, standing: Standing, outlooks: Outlooks, model: str) -> None:
-        told = [each for each in standing.readings if each.instrument in outlooks] if outlooks else ()
-        forecasts = tuple([self._forecast(plan, each, outlooks[each.instrument], model) for each in told])
+        forecasts: tuple[Forecast, ...] = ()
+        if outlooks:
+            told = [each for each in standing.readings if each.instrument in outlooks]
+            forecasts = tuple([self._forecast(plan, each, outlooks[each.instrument], model) for each in told])
         if self._memory is None or plan.brain.kind != "llm":
             self._tell(plan, standing, forecasts, ())
             return

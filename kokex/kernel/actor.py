@@ -131,9 +131,7 @@ class Actor:
 
         `latency_ns` is what the port says it takes; it is added where the port itself does not wait.
         """
-        self._system.start_call(
-            self._cell, function, args, returns=returns, then=then, timeout_s=timeout_s, latency_ns=latency_ns
-        )
+        self._system.start_call(self._cell, function, args, returns, then, timeout_s, latency_ns)
 
     def ask(self, target: str, message: Message, *, then: Callable[[Any], object], timeout_s: float = 10.0) -> None:
         """Asks another actor; its handler's return value, or a Failure (Crash, Absent, Timeout), comes to `then`."""

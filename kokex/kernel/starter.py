@@ -61,9 +61,7 @@ class Starter:
             system.bind(cell, actor)
             if type(actor).load is not Actor.load:
                 then = partial(self._loaded, cell, actor, boot, chain)
-                system.start_call(
-                    cell, actor.load, (), returns=actor.state, then=then, timeout_s=LOAD_TIMEOUT_S, loading=True
-                )
+                system.start_call(cell, actor.load, (), actor.state, then, LOAD_TIMEOUT_S, loading=True)
                 return
             if not self._begin(cell, actor, None):
                 return

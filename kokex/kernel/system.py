@@ -358,11 +358,11 @@ class System:
         cell: Cell,
         function: Callable[..., Awaitable[Any]],
         args: tuple[Any, ...],
-        *,
         returns: Any,
         then: Callable[[Any], object],
         timeout_s: float,
         latency_ns: int = 0,
+        *,
         loading: bool = False,
     ) -> None:
         self._numbers += 1
