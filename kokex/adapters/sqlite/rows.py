@@ -86,6 +86,7 @@ LETTER = "INSERT INTO outbox(id, at, lane, kind, silent, words, expires_ns) VALU
 POSTED = "UPDATE outbox SET settled_ns = ?, why = ? WHERE id = ?"
 
 _encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _account = attrgetter("account")
 _reply = msgspec.json.Decoder(Reply)
 
@@ -146,10 +147,11 @@ class Batch:
 
 
 def _journal(messages: list[Message]) -> list[Params]:
-    """All in one go: what encodes stays warm."""
+    """Encoded in one go, which is quicker than one by one; in JSON no message has a line break."""
+    bodies = _encode_lines(messages).decode().split("\n")[:-1]
     return [
-        (m.id, m.cause, m.at, _NAMES[type(m)], _account(m) if type(m) in _OF_ACCOUNT else "", _encode(m).decode())
-        for m in messages
+        (m.id, m.cause, m.at, _NAMES[type(m)], _account(m) if type(m) in _OF_ACCOUNT else "", body)
+        for m, body in zip(messages, bodies, strict=True)
     ]
 
 
