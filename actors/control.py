@@ -1,29 +1,27 @@
 """control: what people command.
 
 Receives Commands from the control socket, from chat and, for its tools, from agent; answers each, over the socket or
-with an Answer. Questions go to the actor that knows, or to the record; what moves money becomes a Decision by a
-person and goes through risk like any other. `propose` only asks risk what its verdict would be.
+with an Answer. Questions go to the actor that knows, or to the record; what moves money becomes a Decision by a person
+(trading.py) and goes through risk like any other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from actors.forecaster import newest_portfolios
 from actors.portfolio import without_history
 from actors.reloading import keep
+from actors.trading import TRADES, CommandError, Trading
 from kokex import __version__
-from kokex.brain.rules import is_stale
 from kokex.config import Plan
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import ActorStatus, Failure
 from kokex.market.names import canonical
 from kokex.messages import (
-    Act,
     Alert,
     Answer,
     Approved,
@@ -44,47 +42,15 @@ ZERO = Decimal(0)
 TO_SCHEDULER = frozenset({"pause", "resume", "cycle", "schedule", "mode", "plans_start", "plans_stop"})
 ON_RECORD = frozenset(
     {
-        "order",
-        "trades",
-        "profit",
-        "daily",
-        "weekly",
-        "monthly",
-        "performance",
-        "forecast",
-        "brain",
-        "cost",
-        "news",
-        "why",
-        "logs",
+        "order", "trades", "profit", "daily", "weekly", "monthly", "performance", "forecast", "brain", "cost", "news",
+        "why", "logs",
     }
-)
+)  # fmt: skip
 DRAWN = frozenset({"chart", "equity"})
 TO_AGENT = {"chat": 130.0, "confirm": 20.0, "decline": 20.0}  # verb -> seconds it may take; see agent
-TRADES: dict[str, Act] = {"buy": "open_long", "sell": "open_short", "close": "close"}
 CHAT = "telegram"  # how who speaks in the chat is named, before the number of the user
-PRICE_S = 8.0  # a trade waits so long for a price: after a restart the first one takes a moment
-LOOK_AGAIN_S = 0.5
-VERDICT_S = 10.0  # risk answers at once, unless it is down
 RECORD_S = 20.0
 PASS_S = 10.0
-
-
-class CommandError(Exception):
-    """A command that cannot be done as asked. The text goes to the person."""
-
-
-class Trade(Struct, frozen=True, kw_only=True):
-    """What a person wants bought, sold or closed."""
-
-    command: Command
-    plan: Plan
-    instrument: str
-    act: Act
-    until_ns: int  # a price has to be there by then
-    tell: Callable[[object], None]
-    size: Decimal | None = None
-    limit: Decimal | None = None
 
 
 class Controller(Actor):
@@ -104,7 +70,7 @@ class Controller(Actor):
         settings: Settings | None = None,
         speed: float = 1.0,
     ) -> None:
-        """`speed`: of trading time; a model does not think faster for it."""
+        """`speed`: of trading time; neither disk nor model nor person is faster for it."""
         self._settings = settings
         self._plans = {plan.name: plan for plan in plans}
         self._accounts = tuple(dict.fromkeys(plan.account for plan in plans))
@@ -116,7 +82,7 @@ class Controller(Actor):
         self._records = records
         self._pictures = pictures
         self._speed = speed
-        self._waiting: dict[int, Callable[[object], None]] = {}  # decision -> who is told its verdict
+        self._trading = Trading(self, speed)
 
     async def load(self) -> dict[str, Portfolio]:
         return await newest_portfolios(self._store, self._plans.values())
@@ -152,7 +118,7 @@ class Controller(Actor):
         elif verb == "price":
             self._tell_price(command)
         elif verb in TO_AGENT:
-            self._pass_on(command, "agent", TO_AGENT[verb] * self._speed)
+            self._pass_on(command, "agent", TO_AGENT[verb])
         elif verb == "closeall":
             self._close_all(command)
         elif verb in {"cancel", "orders"}:
@@ -182,7 +148,7 @@ class Controller(Actor):
 
     def _pass_on(self, command: Command, actor: str, timeout_s: float = PASS_S) -> None:
         question = Command(verb=command.verb, args=command.args, by=command.by, request=command.request)
-        self.ask(actor, question, then=partial(self._answer, command), timeout_s=timeout_s)
+        self.ask(actor, question, then=partial(self._answer, command), timeout_s=timeout_s * self._speed)
 
     def _look_up(self, command: Command, ask: Any, then: Callable[[Any], object]) -> None:
         """Asks the record, which nobody waits for."""
@@ -266,45 +232,19 @@ class Controller(Actor):
         """Every position of the account, or of all; answered when each has its verdict."""
         chosen = [self._account(command)] if "account" in command.args else self._accounts
         held = [
-            (account, plan, symbol)
+            (self._plans[plan], symbol)
             for account in chosen
             if account in self._portfolios
             for plan, sizes in self._portfolios[account].held.items()
             for symbol, size in sizes.items()
             if size
         ]
-        outcomes: list[dict[str, Any]] = []
-
-        def closed(where: dict[str, str], body: Any) -> None:
-            told = {"error": body.text} if isinstance(body, Failure) else body
-            outcomes.append({**where, **({"error": told["error"]} if "error" in told else {})})
-            if len(outcomes) == len(held):
-                self._answer(command, {"closed": outcomes})
-
-        if not held:
-            self._answer(command, {"closed": []})
-        for account, plan, symbol in held:
-            where = {"account": account, "plan": plan, "instrument": symbol}
-            one = Command(verb="close", args=where, by=command.by)
-            self._ask_price(self._trade_of(one, self._plans[plan], symbol, partial(closed, where)))
+        self._trading.close_all(held, command.by, lambda outcomes: self._answer(command, {"closed": outcomes}))
 
     def _trade(self, command: Command) -> None:
         account, symbol = self._account(command), self._symbol(command)
-        if _act(command) not in TRADES:
-            raise CommandError(f"act {_act(command)!r} is none of {', '.join(TRADES)}")
         plan = self._plan_for(account, symbol, command)
-        self._ask_price(self._trade_of(command, plan, symbol, partial(self._answer, command)))
-
-    def _trade_of(self, command: Command, plan: Plan, symbol: str, tell: Callable[[object], None]) -> Trade:
-        return Trade(
-            command=command, plan=plan, instrument=symbol, act=TRADES[_act(command)], tell=tell,
-            until_ns=self.now + round(PRICE_S * 1e9 * self._speed),
-            size=_decimal(command, "size"), limit=_decimal(command, "limit"),
-        )  # fmt: skip
-
-    def _ask_price(self, trade: Trade) -> None:
-        question = Sample(plan=trade.plan.name, instruments=(trade.instrument,))
-        self.ask("indicator", question, then=partial(self._decide, trade))
+        self._trading.begin(command, plan, symbol, partial(self._answer, command))
 
     def _plan_for(self, account: str, symbol: str, command: Command) -> Plan:
         """The plan that was named, or whose position it is, or the first that trades the instrument."""
@@ -319,63 +259,8 @@ class Controller(Actor):
         held = self._portfolios[account].held if account in self._portfolios else {}
         return max(candidates, key=lambda p: abs(held.get(p.name, {}).get(symbol, ZERO)))
 
-    def _decide(self, trade: Trade, readings: Sequence[Readings] | Failure) -> None:
-        reading = None if isinstance(readings, Failure) or not readings else readings[0]
-        if reading is None or (trade.act != "close" and self._is_stale(trade.plan, reading)):
-            self._wait_for_price(trade, "no price" if reading is None else "no fresh price")
-            return
-        command, plan = trade.command, trade.plan
-        wanted = Decision(
-            plan=plan.name, account=plan.account, instrument=trade.instrument, act=trade.act, conviction=5,
-            horizon_s=0, price=reading.price, reasons=(f"{_act(command)} by {command.by}",), by="person",
-            size=trade.size, limit=trade.limit, atr=reading.values.get("atr"),
-        )  # fmt: skip
-        if command.verb == "propose":
-            self.ask(f"risk[{plan.account}]", Preview(decision=wanted), then=trade.tell)
-            return
-        decision = self.emit(wanted)
-        self._waiting[decision] = trade.tell
-        self.later(VERDICT_S, self._overdue, decision)
-
-    def _wait_for_price(self, trade: Trade, lack: str) -> None:
-        """A yes is taken once: sent away for a price that comes in a second, it would be lost."""
-        if self.now < trade.until_ns and not self.draining:
-            self.later(LOOK_AGAIN_S * self._speed, self._ask_price, trade)
-        else:
-            trade.tell(
-                {"error": f"{lack} of {trade.instrument} has come; nothing was done, ask again when there is one"}
-            )
-
-    def _is_stale(self, plan: Plan, reading: Readings) -> bool:
-        return is_stale(self.now, reading.close_ns, plan.timeframe_ns, plan.risk.stale_s)
-
-    def _overdue(self, decision: int) -> None:
-        if tell := self._waiting.pop(decision, None):
-            text = f"no verdict on decision {decision} within {VERDICT_S:.0f} s; `kokex orders` shows what became of it"
-            tell({"error": text})
-
     def on_approved(self, verdict: Approved) -> None:
-        if tell := self._waiting.pop(verdict.decision, None):
-            tell({"verdict": "approved", "decision": verdict.decision, "order": verdict.order})
+        self._trading.approved(verdict)
 
     def on_refused(self, verdict: Refused) -> None:
-        if tell := self._waiting.pop(verdict.decision, None):
-            tell({"verdict": "refused", "decision": verdict.decision, "rule": verdict.rule, "error": verdict.reason})
-
-
-def _act(command: Command) -> str:
-    """What is to be done: `propose` names it."""
-    return command.args.get("act", "") if command.verb == "propose" else command.verb
-
-
-def _decimal(command: Command, key: str) -> Decimal | None:
-    text = command.args.get(key)
-    if text is None:
-        return None
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal(0)
-    if not value.is_finite() or value <= 0:
-        raise CommandError(f"{key} {text!r} is not a number above zero")
-    return value
+        self._trading.refused(verdict)

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.agent import FRESH_S, MOST_REQUESTS, TALK_S, Agent, Manners
-from actors.control import PRICE_S, Controller
+from actors.control import Controller
 from actors.risk import RiskKeeper
+from actors.trading import PRICE_S
 from kokex.adapters.sqlite import conversations
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.brain.tools import SKILLS

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from actors.control import PRICE_S, Controller
+from actors.control import Controller
+from actors.trading import PRICE_S
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import ActorStatus
