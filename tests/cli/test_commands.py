@@ -13,7 +13,7 @@ from kokex.adapters.sqlite.reader import Reader
 from kokex.market.instruments import exact
 from tests.cli.daemons import LIVELY, Daemon, daemon, kokex
 
-SLOWER = {**LIVELY, "KOKEX__MARKET__SPEED": "20"}
+SLOWER = {**LIVELY, "KOKEX__MARKET__SPEED": "1"}  # faster, a busy machine would see stops hit before it gets to look
 BTC = "BTC-USDT-SWAP"
 
 
