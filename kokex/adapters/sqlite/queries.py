@@ -291,14 +291,6 @@ def news(since_ns: int) -> Query[list[NewsItem]]:
     )
 
 
-def session_journal(session: int) -> Query[list[Message]]:
-    return Query(
-        "SELECT body FROM journal WHERE id >= ? AND id < ? ORDER BY id",
-        (session << 40, (session + 1) << 40),
-        _messages,
-    )
-
-
 def inputs(session: int) -> Query[list[Input]]:
     """All a session took in from outside, in the order it was accepted."""
     return Query(
