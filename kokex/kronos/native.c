@@ -100,6 +100,14 @@ EXPORT void kokex_direction(int lanes, const float *x, long rows, long width, fl
 /* [rows][2 * width], what opens and what is let through -> [rows][width], SwiGLU */
 EXPORT void kokex_gate(int lanes, const float *x, long rows, long width, float *y) { CALL(gate, x, rows, width, y); }
 
+/* Of each row the token with the greatest ratio of its probability to its noise among those whose likelier ones sum up
+   to no more than top_p. unsure: that sum is nearer to top_p than `close`, so that rounding may decide.
+   logits, noise: [rows][count]; room: 2 * (count + 16) floats */
+EXPORT void kokex_choose(int lanes, const float *logits, const float *noise, long rows, long count, float top_p,
+                         float close, float *room, long *tokens, char *unsure) {
+    CALL(choose, logits, noise, rows, count, top_p, close, room, tokens, unsure);
+}
+
 #else
 
 EXPORT int kokex_lanes(void) { return 0; }

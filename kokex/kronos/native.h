@@ -208,6 +208,32 @@ static TARGET void NAME(gate)(const float *x, long rows, long width, float *y) {
     }
 }
 
+static TARGET void NAME(choose)(const float *logits, const float *noise, long rows, long count, float top_p,
+                                float close, float *room, long *tokens, char *unsure) {
+    const long padded = rounded(count);
+    float *odds = room + padded;
+    for (long r = 0; r < rows; r++, logits += count, noise += count) {
+        for (long i = 0; i < count; i++) room[i] = logits[i];
+        for (long i = count; i < padded; i++) room[i] = -INFINITY;
+        const float all = NAME(total)(NAME(exponentials)(room, padded, NAME(largest)(room, padded)));
+        for (long i = 0; i < count; i++) odds[i] = room[i] / noise[i];
+        for (long i = count; i < padded; i++) odds[i] = -1.0f;
+        for (;; odds[tokens[r]] = -1.0f) { /* until one is in the nucleus, which the likeliest always is */
+            const float best = NAME(largest)(odds, padded);
+            for (tokens[r] = 0; odds[tokens[r]] != best && tokens[r] < count - 1;) tokens[r]++; /* none: not a number */
+            const V chosen = (V){0} + room[tokens[r]];
+            V likelier = {0};
+            for (long i = 0; i < padded; i += LANES) {
+                const V each = *(const V *)(room + i);
+                likelier += (V)((NAME(ints))each & (each > chosen));
+            }
+            const float beyond = NAME(total)(likelier) / all - top_p;
+            unsure[r] = beyond > -close && beyond < close && top_p < 1.0f;
+            if (!(beyond >= close)) break;
+        }
+    }
+}
+
 #undef V
 #undef INLINE
 #undef LANES

@@ -42,7 +42,8 @@ def _library() -> tuple[ctypes.CDLL | None, int]:
     library.kokex_attend.argtypes = (c_int, a, a)
     library.kokex_direction.argtypes = (c_int, a, n, n, c_float, a)
     library.kokex_gate.argtypes = (c_int, a, n, n, a)
-    for name in ("multiply", "attend", "direction", "gate"):
+    library.kokex_choose.argtypes = (c_int, a, a, n, n, c_float, c_float, a, a, a)
+    for name in ("multiply", "attend", "direction", "gate", "choose"):
         getattr(library, f"kokex_{name}").restype = None
     return library, lanes
 
@@ -176,3 +177,17 @@ def gate(x: Tensor) -> Tensor:
     assert _LIBRARY
     _LIBRARY.kokex_gate(_LANES, x.data_ptr(), rows, width, y.data_ptr())
     return y
+
+
+def choose(logits: Tensor, noise: Tensor, top_p: float, close: float) -> tuple[Tensor, Tensor]:
+    """[N, V] -> tokens [N], and which of them are too close to call."""
+    rows, count = logits.shape
+    logits, noise = logits.contiguous(), noise.contiguous()
+    tokens, unsure = torch.empty(rows, dtype=torch.int64), torch.empty(rows, dtype=torch.bool)
+    room = logits.new_empty(2 * (count + 16))
+    assert _LIBRARY
+    _LIBRARY.kokex_choose(
+        _LANES, logits.data_ptr(), noise.data_ptr(), rows, count, top_p, close, room.data_ptr(), tokens.data_ptr(),
+        unsure.data_ptr(),
+    )  # fmt: skip
+    return tokens, unsure

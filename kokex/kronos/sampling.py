@@ -2,8 +2,8 @@
 
 Upstream filters (top-k, or else the nucleus of top-p), takes a softmax and calls `torch.multinomial`, which divides
 the probabilities by exponential noise and takes the largest. Here the noise is drawn alike, but the largest is
-looked for first, and only then is asked whether the filter lets it pass; that is true nine times of ten, and the
-rest, and whatever is too close to call, is filtered the long way.
+looked for first, and only then is asked whether the filter lets it pass; that is true nine times of ten. Of the
+rest the kernel of `native` asks the next largest, torch filters the long way; so does whatever is too close to call.
 """
 
 from collections.abc import Sequence
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from kokex.kronos import native
 
 _CLOSE = 1e-4  # a difference of sums of probabilities that rounding may explain, generously
 
@@ -45,17 +47,23 @@ def draw(logits: Tensor, rule: Rule, chance: Sequence[torch.Generator]) -> Tenso
     if rule.top_k:
         least = logits.topk(min(rule.top_k, count)).values[:, -1:]
         return logits.masked_fill(logits < least, -torch.inf).softmax(-1).div_(noise).argmax(-1)
+    tokens, unsure = (native.choose if native.available() else _choose)(logits, noise, rule.top_p, _CLOSE)
+    if unsure.any():
+        kept = _nucleus(logits[unsure], rule.top_p)
+        tokens[unsure] = kept.softmax(-1).div_(noise[unsure]).argmax(-1)
+    return tokens
+
+
+def _choose(logits: Tensor, noise: Tensor, top_p: float, close: float) -> tuple[Tensor, Tensor]:
+    """[N, V] -> tokens [N], and which of them the filter may not let pass."""
     probabilities = logits.softmax(-1)
     tokens = (probabilities / noise).argmax(-1)
-    if rule.top_p < 1:
-        # A token is in the nucleus when what is likelier does not yet pass top_p.
-        chosen = probabilities.gather(1, tokens.unsqueeze(1))
-        likelier = (probabilities * (probabilities > chosen)).sum(-1)
-        doubtful = (likelier > rule.top_p - _CLOSE).nonzero().squeeze(1)
-        if len(doubtful):
-            kept = _nucleus(logits[doubtful], rule.top_p)
-            tokens[doubtful] = kept.softmax(-1).div_(noise[doubtful]).argmax(-1)
-    return tokens
+    if top_p == 1:
+        return tokens, torch.zeros_like(tokens, dtype=torch.bool)
+    # A token is in the nucleus when what is likelier does not yet pass top_p.
+    chosen = probabilities.gather(1, tokens.unsqueeze(1))
+    likelier = (probabilities * (probabilities > chosen)).sum(-1)
+    return tokens, likelier > top_p - close
 
 
 def _exponential(shape: torch.Size, generator: torch.Generator) -> Tensor:

@@ -6,10 +6,19 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from kokex.kronos import native
 from kokex.kronos.sampling import Rule, draw
 from tests.kronos import reference
 
 RULES = [Rule(), Rule(0.6, 0, 0.9), Rule(1.5, 0, 0.3), Rule(1, 5, 0.9), Rule(2, 3, 1), Rule(1, 0, 1), Rule(1, 0, 0.01)]
+
+
+@pytest.fixture(params=["native", "torch"], autouse=True)
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "torch":
+        monkeypatch.setattr(native, "available", lambda: False)
+    elif not native.available():
+        pytest.skip("no kernels here")
 
 
 def some_logits(rows: int, count: int, spread: float) -> Any:
