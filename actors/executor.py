@@ -48,6 +48,7 @@ ZERO = Decimal(0)
 MARGIN_S = 1.0  # past a request's deadline, before the venue is asked for it
 ASK_AGAIN_S = 5.0
 WRITE_AGAIN_S = 0.5
+TOO_OLD = "its approval is too old to act on"
 NO_ENTRIES = "the private stream went down, or positions came to differ, after it was approved: no new entries"
 
 
@@ -152,7 +153,7 @@ class OrderExecutor(Actor):
         assert approved.order
         if self.now - approved.at > self.settings.request_ttl_s * 1e9:
             self._intent(approved.order)
-            self.update(approved.order, "expired", reason="its approval is too old to act on")
+            self.update(approved.order, "expired", reason=TOO_OLD)
         elif not (approved.order.reduce_only or self.reconciling.entries):  # since it was approved
             self._intent(approved.order)
             self.update(approved.order, "expired", reason=NO_ENTRIES)

@@ -19,10 +19,10 @@ class UnknownInstrument(ValueError):
     """No instrument has this symbol."""
 
 
-@lru_cache(maxsize=1024, typed=True)  # one price is asked for by risk, exchange and portfolio in turn
+@lru_cache(maxsize=1024)  # one price is asked for by risk, exchange and portfolio in turn
 def exact(price: float) -> Decimal:
-    """The decimal as it was written: the shortest that reads as this float."""
-    return Decimal(repr(price))
+    """The decimal as it was written: the shortest that reads as this float. 20 is 20.0."""
+    return Decimal(repr(float(price)))
 
 
 def floor_size(instrument: Instrument, size: Decimal) -> Decimal:

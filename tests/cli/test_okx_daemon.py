@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from actors.executor import NO_ENTRIES
+from actors.executor import NO_ENTRIES, TOO_OLD
 from kokex.adapters.host.chance import Random
 from kokex.adapters.okx.hosts import Hosts
 from kokex.adapters.okx.private import PrivateRest
@@ -138,7 +138,7 @@ def entries_while_down(place: Path) -> list[str]:
                 up = each.up
             elif isinstance(each, OrderUpdate) and each.order and not each.order.reduce_only and not up:
                 found[each.client_id] = None
-            elif isinstance(each, OrderUpdate) and each.reason == NO_ENTRIES:
+            elif isinstance(each, OrderUpdate) and each.reason in {NO_ENTRIES, TOO_OLD}:  # never sent
                 found.pop(each.client_id, None)
     return list(found)
 

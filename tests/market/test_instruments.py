@@ -89,3 +89,8 @@ def test_a_candle_file_is_a_spot_instrument_with_prices_as_written() -> None:
     assert (ada.symbol, ada.kind, ada.base, ada.quote, ada.lot) == ("ADA-BTC-5m", "spot", "ADA", "BTC", Decimal("1e-8"))
     assert safe_price(ada, "buy", Decimal("0.000052900000000000005")) == Decimal("0.000052900000000000005")
     assert from_csv("F").base == "F"
+
+
+def test_a_whole_number_has_the_digits_of_its_float() -> None:
+    """A setting's default may be 20, and 20.0 when it is read again: what follows must not differ in a digit."""
+    assert str(exact(20)) == str(exact(20.0)) == "20.0"
