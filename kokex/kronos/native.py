@@ -14,6 +14,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from kokex.kronos.memory import Memory
+
 _PANEL, _STEP = 48, 16  # columns of a panel, and what those of the last are a multiple of
 
 
@@ -122,28 +124,15 @@ class Panels:
         return to
 
 
-class PanelMemory:
-    """A Memory."""
-
+class PanelMemory(Memory):
     def __init__(self, key: Tensor, value: Tensor) -> None:
-        self.contexts, self.heads, self.length, self.width = key.shape
+        super().__init__(key, value)
         self.key, self.value = panels(key.transpose(2, 3)), panels(value)
-        self.suffix = key.new_empty(2, 0, 0, self.width)  # keys and values: [2, B * H * S, room, hd]
-        self.used = 0
 
     @classmethod
     def read(cls, query: Tensor, key: Tensor, value: Tensor) -> tuple[Self, Tensor]:
         memory = cls(key, value)
         return memory, memory._attended(query.unsqueeze(2), causal=True)
-
-    def reserve(self, paths: int, room: int) -> None:
-        self.suffix = self.key.new_empty(2, paths * self.heads, room, self.width)
-        self.used = 0
-
-    def append(self, key_value: Tensor) -> None:
-        new = slice(self.used, self.used + key_value.shape[-2])
-        self.suffix.unflatten(1, key_value.shape[1:4])[..., new, :] = key_value
-        self.used = new.stop
 
     def attend(self, query: Tensor) -> Tensor:
         return self._attended(query, causal=False)

@@ -22,7 +22,6 @@ from kokex.adapters.okx.wire.trade import AlgoOrder, Order
 from kokex.messages import SETTLED, Fill, Funding, Link, OrderUpdate
 from kokex.ports import Ambiguous, Chance, OrderReport, Post, Rejected
 
-PRIVATE = ("orders", "balance_and_position")
 FUNDED_S = 3600.0  # a payment that is told is looked for so far back
 LOOKS = 5  # at the bills, which may be behind what is told
 LOOK_S = 2.0
