@@ -10,13 +10,15 @@ from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
-from typing import Any, final
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from actors.reloading import as_live, kept
+from actors import pausing, reloading
+from actors.reloading import as_live
+from actors.weighing import Refusal, Working, Yes
 from kokex.config import Plan, Risk
 from kokex.kernel.actor import Actor
 from kokex.kernel.cell import Failure
@@ -33,6 +35,7 @@ from kokex.messages import (
     Link,
     Order,
     OrderUpdate,
+    Paused,
     Portfolio,
     Preview,
     Refused,
@@ -61,30 +64,7 @@ class Loaded(Struct, frozen=True):
     interrupted: tuple[Decision, ...]  # on record without a verdict
     working: tuple[Order, ...]
     settings: dict[str, Any] | None = None  # of a Reloaded of this session
-
-
-class Working(Struct):
-    """An approved order that is not settled, or whose last fill the portfolio has not counted yet."""
-
-    order: Order
-    price: Decimal  # 0: not known, since a restart
-    last_fill: int = 0  # id of its newest fill
-    settled: bool = False
-
-
-class Yes(Struct, frozen=True, gc=False):
-    """What an approval holds."""
-
-    order: Order | None
-    stop: Decimal | None = None
-    note: str = ""
-
-
-@final
-class Refusal(Exception):
-    def __init__(self, rule: str, reason: str) -> None:
-        self.rule = rule
-        self.reason = reason
+    still: frozenset[str] = frozenset()
 
 
 class RiskKeeper(Actor):
@@ -115,6 +95,7 @@ class RiskKeeper(Actor):
         self._breaker = Breaker()
         self._portfolio: Portfolio | None = None
         self._working: dict[str, Working] = {}
+        self._still: frozenset[str] = frozenset()  # plans that enter nothing by themselves
         self._recent: deque[int] = deque()
         self._venue_up = True
         self._warned = -1  # the day on which it was told that the breaker is near
@@ -134,10 +115,12 @@ class RiskKeeper(Actor):
         interrupted = tuple(each for each in open_ones if isinstance(each, Decision))
         approved = tuple(each.order for each in open_ones if isinstance(each, Approved) and each.order)
         working = (*await self._store.unsettled(self._account), *approved)
-        return Loaded(at_ns, breaker, interrupted, working, await kept(self._store))
+        settings = await reloading.kept(self._store)
+        still = (await pausing.kept(self._store)).still(self._plans.values())
+        return Loaded(at_ns, breaker, interrupted, working, settings, still)
 
     def start(self, state: Loaded) -> None:
-        self._breaker = state.breaker
+        self._breaker, self._still = state.breaker, state.still
         if state.settings:
             self.on_reloaded(Reloaded(account=self._account, settings=state.settings))
         for order in state.working:
@@ -157,6 +140,9 @@ class RiskKeeper(Actor):
         live = as_live(reloaded.settings)
         self._limits = live.risk
         self._plans = {name: replace(plan, risk=live.plans[name]) for name, plan in self._plans.items()}
+
+    def on_paused(self, paused: Paused) -> None:
+        self._still = frozenset(paused.plans)
 
     def on_portfolio(self, portfolio: Portfolio) -> None:
         self._portfolio = portfolio
@@ -295,7 +281,7 @@ class RiskKeeper(Actor):
         side: Side = "sell" if held > 0 else "buy"
         open_size = abs(held)
         for working in self._working.values():
-            if _is_market_exit(working.order, instrument.symbol, decision.plan, side):
+            if working.is_market_exit(instrument.symbol, decision.plan, side):
                 open_size -= working.order.size
         if open_size <= 0:
             raise Refusal("already_closing", "an order that closes it is under way")
@@ -343,6 +329,8 @@ class RiskKeeper(Actor):
             raise Refusal("breaker", self._breaker.reason)
         if not self._venue_up:
             raise Refusal("venue_down", "no private stream from the venue")
+        if decision.cycle and decision.plan in self._still:
+            raise Refusal("paused", f"plan {decision.plan} was paused or stopped after the cycle began")
         if decision.act == "open_short" and instrument.kind == "spot":
             raise Refusal("spot_short", "spot cannot be sold short")
         if decision.limit is not None:
@@ -439,11 +427,3 @@ class RiskKeeper(Actor):
 
     def _say(self, severity: Any, kind: str, text: str) -> None:
         self.emit(Alert(severity=severity, kind=kind, text=text, account=self._account))
-
-
-def _is_market_exit(order: Order, symbol: str, plan: str, side: Side) -> bool:
-    return (
-        order.reduce_only
-        and order.trigger is None
-        and (order.instrument, order.plan, order.side) == (symbol, plan, side)
-    )

@@ -1,7 +1,8 @@
 """scheduler: when to think, and about what.
 
 Holds each plan's rhythm. Receives Edge and Readings (an instrument is warm) from the indicator, Link (the market
-is silent or back) from the feed, Trained (a model is new) from the trainer, Commands from control; emits Cycle.
+is silent or back) from the feed, Trained (a model is new) from the trainer, Commands from control; emits Cycle, and
+Paused to risk, so that no cycle from before a pause enters after it.
 
 adaptive  a cycle every `long_s`, every `short_s` once an edge came, back after `calm_s` without one. Edges wait
           `grace_s` for company: one cycle for all, the most significant first, the same edge once in `cooldown_s`.
@@ -16,19 +17,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, final
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
+from actors import pausing
+from actors.pausing import Kept
 from actors.thinking import purpose_of
 from kokex.config import Plan
 from kokex.kernel.actor import DEFERRED, Actor
 from kokex.kernel.cell import Failure, Timer
 from kokex.market.calendars import next_session, session_times
-from kokex.messages import Alert, Allowance, Command, Cycle, Edge, Link, Readings, Trained
-from kokex.ports import Saved, Store
+from kokex.messages import Alert, Allowance, Command, Cycle, Edge, Link, Paused, Readings, Trained
+from kokex.ports import Store
 
-KEY = "scheduler"
 RECORDING = "recording"  # who commands the cycles of recorded answers
 MODES = ("adaptive", "realtime", "daily")
 FIRST_CYCLE_S = 2.0  # so that the other instruments can be warm too
@@ -38,14 +38,6 @@ COMMIT_S = 5.0  # what a person said is confirmed once it is on disk
 MIDNIGHT_NS = 0
 MINUTE_NS = 60_000_000_000
 LONG_AGO_NS = -(1 << 62)
-
-
-class Kept(Struct, frozen=True):
-    """What people said, and a restart must not forget."""
-
-    paused: bool = False
-    plans: dict[str, bool] = {}  # started or stopped
-    modes: dict[str, str] = {}  # plan -> kind
 
 
 @final
@@ -72,7 +64,7 @@ class Rhythm:
 
 
 class Scheduler(Actor):
-    emits = (Cycle, Alert)
+    emits = (Cycle, Paused, Alert)
     state = Kept
 
     def __init__(self, plans: Sequence[Plan], markets: Callable[[str], str], store: Store, speed: float = 1.0) -> None:
@@ -92,8 +84,7 @@ class Scheduler(Actor):
             self._rhythms[plan.name] = Rhythm(plan, by_market)
 
     async def load(self) -> Kept:
-        body = await self._store.saved(KEY)
-        return msgspec.msgpack.decode(body, type=Kept) if body else Kept()
+        return await pausing.kept(self._store)
 
     def start(self, state: Kept) -> None:
         self._paused, self._said, self._modes = state.paused, dict(state.plans), dict(state.modes)
@@ -295,7 +286,11 @@ class Scheduler(Actor):
             self._paused = verb == "pause"
         else:
             return {"error": f"which plan? {there_are}"}
-        self._store.append(Saved(key=KEY, body=msgspec.msgpack.encode(Kept(self._paused, self._said, self._modes))))
+        said = Kept(self._paused, self._said, self._modes)
+        pausing.keep(self._store, said)
+        still = tuple(said.still([rhythm.plan for rhythm in self._rhythms.values()]))
+        for account in dict.fromkeys(rhythm.plan.account for rhythm in self._rhythms.values()):
+            self.emit(Paused(account=account, plans=still))
         self._tell()
         self.call(self._store.commit, returns=None, then=partial(self._kept, command.id), timeout_s=COMMIT_S)
         return DEFERRED

@@ -56,6 +56,7 @@ from kokex.messages import (
     NewsItem,
     Notice,
     OrderUpdate,
+    Paused,
     Portfolio,
     Preview,
     Prompt,
@@ -93,6 +94,7 @@ WIRES = [
     record("forecaster", Forecast),
     wire("forecaster", Briefing, "brain", block(64)),
     wire("brain", Decision, "risk", block(64), by="account"),
+    wire("scheduler", Paused, "risk", fail(64), by="account"),
     wire("risk", Approved, "executor", block(64), by="account"),
     wire("brain", Prompt, "llm", ask()),
     wire("news", Prompt, "llm", ask()),
@@ -158,7 +160,7 @@ CHAT_WIRES = [
 JOURNALED: frozenset[type[Message]] = frozenset(
     {
         Edge, Cycle, Forecast, Trained, Briefing, Decision, Approved, Refused, OrderUpdate, Fill, Funding, Portfolio,
-        Alert, Command, Answer, Reloaded, Lifecycle, Link, LlmCall, NewsItem, Remark,
+        Alert, Command, Answer, Paused, Reloaded, Lifecycle, Link, LlmCall, NewsItem, Remark,
     }
 )  # fmt: skip
 # And of what comes from outside: the rest is put on record by the actor it went to.

@@ -18,7 +18,9 @@ PLAN = click.option("--plan", metavar="NAME", help="One plan; else all.")
 @PLAN
 @COMMON
 def pause(plan: str | None, config_file: Path | None, db: Path | None, as_json: bool) -> None:
-    """No new cycles until `kokex resume`, restarts included. Protective stops stay, and people may still trade.
+    """No new cycles until `kokex resume`, restarts included; what one under way decides enters nothing.
+
+    Protective stops stay, and people may still trade.
 
     \b
     Example:

@@ -34,6 +34,7 @@ from kokex.messages.people import (
     Command,
     Lifecycle,
     Notice,
+    Paused,
     Reloaded,
     Remark,
     Span,
@@ -104,6 +105,7 @@ AnyMessage = (
     | Command
     | Answer
     | Notice
+    | Paused
     | Reloaded
     | Remark
     | Spoken
@@ -155,6 +157,7 @@ __all__ = [
     "OrderState",
     "OrderUpdate",
     "Outlook",
+    "Paused",
     "Portfolio",
     "Position",
     "Preview",

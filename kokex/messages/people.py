@@ -58,6 +58,13 @@ class Reloaded(Message, frozen=True, kw_only=True, gc=False):
     settings: dict[str, Any]
 
 
+class Paused(Message, frozen=True, kw_only=True, gc=False):
+    """Plans that a person has paused or stopped: they may enter nothing, whatever they decided before."""
+
+    account: str  # who is told; it is the same for all
+    plans: tuple[str, ...]
+
+
 class Span(Struct, frozen=True, array_like=True, gc=False):
     """A part of a text that is shown otherwise. In UTF-16 units, as Telegram counts."""
 

@@ -9,7 +9,7 @@ from actors.scheduler import Scheduler
 from kokex.adapters.sqlite.direct import DirectStore
 from kokex.config import Mode, Plan
 from kokex.kernel.actor import Actor
-from kokex.messages import Alert, Command, Cycle, Link, ModelVersion, Trained
+from kokex.messages import Alert, Command, Cycle, Link, ModelVersion, Paused, Trained
 from kokex.ports import StoreError
 from tests.actors.desk import BTC, ETH, HOUR, SECOND, START, Desk, edge, memory, plan, readings
 
@@ -277,6 +277,21 @@ def test_a_plan_is_stopped_alone_and_stays_so_over_a_restart() -> None:
     again.wait(5)
     assert {cycle.plan for cycle in again.take(Cycle)} == {"two"}
     assert [each["enabled"] for each in command(again, "plans_start", plan="one")["plans"]] == [True, True]
+
+
+def test_risk_is_told_which_plans_stand_still() -> None:
+    desk = desk_of(plan("one"), plan("two"), plan("three", enabled=False))
+
+    def told() -> list[tuple[str, tuple[str, ...]]]:
+        return [(each.account, tuple(sorted(each.plans))) for each in desk.take(Paused)]
+
+    command(desk, "pause", plan="one")
+    assert told() == [("main", ("one", "three"))]
+    command(desk, "pause")
+    assert told() == [("main", ("one", "three", "two"))]
+    command(desk, "plans_start", plan="three")
+    command(desk, "resume")
+    assert told()[-1] == ("main", ("one",))
 
 
 def test_what_a_person_said_of_a_plan_holds_whatever_the_configuration_says_but_no_other_plan_is_touched() -> None:

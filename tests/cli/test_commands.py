@@ -28,9 +28,22 @@ def running(place: Path) -> Generator[Daemon, None, None]:
     with daemon(place, settings=SLOWER) as started:
         started.wait_for("price")
         assert kokex(place, "pause").out == "paused: no new cycle until `kokex resume`\n"
-        for symbol in (BTC, "ETH-USDT-SWAP", "SOL-USDT-SWAP"):  # what it began before
-            kokex(place, "close", symbol, "--yes")
+        _at_rest(place)
         yield started
+
+
+def _at_rest(place: Path) -> None:
+    """Nothing is held and nothing works: what was approved before the pause is filled, and closed again."""
+    found: list[Any] = []
+    for _ in range(100):
+        orders = kokex(place, "orders", "--json").json()["orders"]
+        found = [*kokex(place, "positions", "--json").json()["positions"], *orders]
+        if not found:
+            return
+        for each in found:
+            kokex(place, "close", each["instrument"], "--yes")
+        time.sleep(0.1)
+    raise AssertionError(found)
 
 
 def the_stop(place: Path) -> Any:

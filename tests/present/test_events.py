@@ -146,8 +146,8 @@ def test_a_message_reads_as_one_line(message: AnyMessage, text: str) -> None:
 def test_what_only_actors_tell_each_other_has_no_line() -> None:
     silent = {kind.__name__ for kind in get_args(AnyMessage)} - {type(message).__name__ for message, _ in LINES}
     assert silent == {
-        "Alarm", "Allowance", "Answer", "Book", "Briefing", "LlmCall", "Mark", "NewsItem", "Notice", "Preview",
-        "Prompt", "Reloaded", "Remark", "Sample", "Spoken", "Standing",
+        "Alarm", "Allowance", "Answer", "Book", "Briefing", "LlmCall", "Mark", "NewsItem", "Notice", "Paused",
+        "Preview", "Prompt", "Reloaded", "Remark", "Sample", "Spoken", "Standing",
     }  # fmt: skip
     assert line(Book(instrument=BTC, bids=(), asks=())) is None
 
