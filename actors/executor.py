@@ -381,7 +381,7 @@ class OrderExecutor(Actor):
                 self.reply(question, {"order": order.client_id, "state": state, "filled": str(filled)})
         self.protection.settled(order, state, reason, filled)
         self.resting.settled()
-        self.reconciling.check()
+        self.reconciling.settled(order.client_id)
 
     # ---- cancelling
 

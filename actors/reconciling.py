@@ -5,7 +5,7 @@ sums of the fills on record; until all that is so, nothing is sent. Later: after
 `sweep_s` while there is something to lose.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, final
 
@@ -25,6 +25,7 @@ BEHIND_S = 1.0  # the venue's list of trades is behind what it said of an order:
 FURTHER_NS = 3_600_000_000_000  # and further back
 LOOK_BACK_NS = 60_000_000_000  # trades are asked for from a minute before what is known
 LINK_S = 15.0  # within which the private stream stands after a start; that it does not is told then
+STRAY = "works at the venue, but is over on record"
 FUNDED_NS = 86_400_000_000_000  # funding is asked for from a day before the last sign of life
 
 
@@ -37,6 +38,7 @@ class Reconciling:
         self._outage = False  # people know that it is down
         self._armed = False  # a sweep will come
         self._stirred = False  # something happened since the last one
+        self._over: set[str] | None = None  # orders that settled while a list of what is open is on its way
         self._fetching = False
         self._once_more = False
         self._funded: set[str] = set()
@@ -157,6 +159,12 @@ class Reconciling:
         if not any(work.resolving or work.ended for work in executor.work.values()):
             self._compare()
 
+    def settled(self, client_id: str) -> None:
+        """An order is over."""
+        if self._over is not None:
+            self._over.add(client_id)
+        self.check()
+
     def count(self, fill: Fill) -> None:
         """A fill on record, until positions agreed."""
         if not self._executor.ready:
@@ -217,17 +225,19 @@ class Reconciling:
         self._stirred = False
         self._fetch_fundings()
         if executor.work:
+            self._over = set()
             executor.call(
                 executor.venue.state, returns=VenueState, then=self._swept,
                 timeout_s=executor.settings.timeout_s, latency_ns=executor.venue.latency_ns,
             )  # fmt: skip
 
     def _swept(self, outcome: VenueState | Failure) -> None:
+        over, self._over = self._over or set(), None
         if isinstance(outcome, Failure):
             return
         executor = self._executor
         open_there = {report.client_id: report for report in outcome.open_orders}
-        self._look_for_strays(outcome)
+        self._look_for_strays(outcome, over)
         for client_id, work in list(executor.work.items()):
             if not work.sent or work.resolving or work.state == "intent":
                 continue
@@ -236,13 +246,17 @@ class Reconciling:
             else:
                 executor.inquire(client_id)
 
-    def _look_for_strays(self, state: VenueState) -> None:
-        """What should not be there: an order of ours that is over on record, a position that no trade explains."""
+    def _look_for_strays(self, state: VenueState, over: Collection[str]) -> None:
+        """What should not be there: an order of ours that is over on record, a position that no trade explains.
+
+        Of orders that are `over` since the list was asked for it says nothing: it may be older than their end.
+        """
         executor = self._executor
         ours = f"k{executor.store.tag}"
+        known = {*executor.work, *over}
         for report in state.open_orders:
-            if report.order and report.client_id.startswith(ours) and report.client_id not in executor.work:
-                text = f"order {report.client_id} works at the venue, but is over on record: cancelling it"
+            if report.order and report.client_id.startswith(ours) and report.client_id not in known:
+                text = f"order {report.client_id} {STRAY}: cancelling it"
                 executor.say("warning", "order", text)
                 executor.call(
                     executor.venue.cancel, report.order, returns=OrderReport, then=_done,

@@ -95,7 +95,8 @@ class Account(Struct, eq=False):
         working = self.working.get(client_id)
         if working is None:
             return self.settled.get(client_id)
-        return OrderReport(client_id=client_id, state="partial" if working.filled else "working", filled=working.filled)
+        state: OrderState = "partial" if working.filled else "working"
+        return OrderReport(client_id=client_id, state=state, filled=working.filled, order=working.order)
 
 
 class Means(Protocol):

@@ -16,6 +16,7 @@ from kokex.market.instruments import closable, exact, notional
 from kokex.market.money import EXACT
 from kokex.market.sizing import Limits, opposite, percent_of
 from kokex.messages import (
+    SETTLED,
     Alert,
     Approved,
     Briefing,
@@ -25,6 +26,7 @@ from kokex.messages import (
     Fill,
     Instrument,
     Order,
+    OrderState,
     OrderUpdate,
     Portfolio,
     Position,
@@ -214,6 +216,11 @@ def law_7_accepted(known: Facts, order: Order) -> Fault:
     if order.client_id in known.intents and order.client_id not in known.open:
         return f"the venue accepted order {order.client_id}, which the journal says ended"
     return None
+
+
+def law_7_told(state: OrderState | None) -> Fault:
+    """And so nobody is told that it did. `state` at the venue of the order that they are told of."""
+    return None if state and state not in SETTLED else f"an order is said to work at the venue, where it is {state}"
 
 
 def law_8(known: Facts, decision: Decision, closes: Iterable[float], garbage: Container[str]) -> Fault:

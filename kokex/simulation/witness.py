@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import final
 
+from actors.reconciling import STRAY
 from kokex.config import Config, Plan
 from kokex.kernel.cell import ActorStatus
 from kokex.market.instruments import exact
@@ -89,6 +90,9 @@ class Witness:
             if message.order and message.order.reduce_only and message.order.trigger is None:
                 self._grown.pop((message.account, message.instrument), None)  # something is done
         elif isinstance(message, Alert):
+            if STRAY in message.text:
+                report = self._exchange.lookup(message.account, message.text.split()[1])
+                _hold("7", laws.law_7_told(report.state if report else None))
             if self._listening:
                 self._alerts.append(message)
         elif isinstance(message, Lifecycle) and message.event == "crashed" and not message.error.startswith(EXPECTED):

@@ -11,7 +11,7 @@ from kokex.adapters.sqlite.direct import DirectStore
 from kokex.config import Executor
 from kokex.messages import Alert, Approved, Fill, Link, Order, OrderUpdate, Position
 from kokex.ports import Ambiguous, FillReport, FundingReport, OrderReport, Rejected, Touch, VenueState
-from tests.actors.desk import BTC, Desk, Still, instrument, memory
+from tests.actors.desk import BTC, SECOND, Desk, Still, instrument, memory
 
 ONE, PRICE = Decimal(1), Decimal(60_000)
 
@@ -224,6 +224,26 @@ def test_an_order_that_is_over_on_record_is_cancelled_and_a_position_nobody_expl
     scene.venue.positions = ()
     scene.desk.wait(40)
     assert [each.up for each in scene.desk.take(Link)] == [True]
+
+
+def test_a_list_says_nothing_of_an_order_that_settled_after_it_was_asked_for() -> None:
+    """Asked for while it worked, told when its cancel was confirmed: the list is old, and the venue is not wrong."""
+    scene = Scene(limit_timeout_s=600)
+    entry = scene.approve(kind="limit", price=PRICE)
+    scene.venue.latency_ns = 2 * SECOND  # of an answer that was made at once
+    scene.desk.wait(31)
+    scene.desk.tell(
+        "executor[main]",
+        OrderUpdate(account="main", plan="", instrument=BTC, client_id=entry.client_id, state="cancelled"),
+    )
+    scene.desk.wait(3)
+    assert scene.executor.work == {}
+    assert scene.desk.take(Alert) == []
+    scene.venue.latency_ns = 0
+    other = scene.approve(kind="limit", price=PRICE)
+    scene.desk.wait(30)  # the next list is younger than that end, and shows it still
+    assert scene.venue.cancelled == [entry.client_id]
+    assert other.client_id in scene.executor.work
 
 
 def test_an_entry_that_waited_for_the_start_is_not_sent_once_the_private_stream_is_down() -> None:

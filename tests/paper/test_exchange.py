@@ -241,7 +241,7 @@ def test_the_venue_never_waits() -> None:
 
     assert step(venue.place(order())) == OrderReport(client_id="a", state="working")
     assert step(venue.lookup(order())).state == "working"
-    assert step(venue.state()).open_orders == (OrderReport(client_id="a", state="working"),)
+    assert step(venue.state()).open_orders == (OrderReport(client_id="a", state="working", order=order()),)
     assert step(venue.cancel(order())).state == "cancelled"
     assert step(venue.fills(0)) == []
     assert venue.latency_ns == 3

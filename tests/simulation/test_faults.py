@@ -13,6 +13,7 @@ from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.ports import Ambiguous, StoreError
 from kokex.simulation import faults as dice
+from kokex.simulation import world
 from kokex.simulation.disk import Disk
 from kokex.simulation.faults import KINDS, ODDS, OF_MODEL, Faults, Killed, Kind
 from kokex.simulation.line import Line
@@ -38,6 +39,14 @@ def test_a_fault_alone_and_often_breaks_no_law(kind: Kind, monkeypatch: pytest.M
     found = [run_seed(seed, 0.5) for seed in range(seeds)]
     assert [each.violation for each in found] == [None] * seeds
     assert sum(each.faults[kind] for each in found) > 3
+
+
+def test_lists_that_are_late_and_often_asked_for_raise_no_false_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "slow_reply", 0.5)
+    monkeypatch.setattr(world, "SWEEP_S", 11.0)
+    found = [run_seed(seed, 0.2) for seed in range(3)]
+    assert [each.violation for each in found] == [None] * 3
+    assert sum(each.fills for each in found) > 10
 
 
 def test_not_every_kind_strikes_in_every_seed_and_none_once_healed() -> None:

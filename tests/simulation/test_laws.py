@@ -268,6 +268,12 @@ def test_what_ended_does_not_come_to_life() -> None:
     assert laws.law_7_accepted(known(*TRADED), ORDER)
 
 
+def test_nobody_is_told_that_it_did_when_it_did_not() -> None:
+    assert laws.law_7_told("working") is None
+    assert laws.law_7_told("cancelled")
+    assert laws.law_7_told(None)
+
+
 def test_all_has_ended_but_for_the_stop_of_an_open_position() -> None:
     assert laws.law_7(known(*TRADED, intent(STOP)), venue(TEN, STOP)) is None
 
