@@ -15,8 +15,9 @@ run: $(VENV)/.installed
 kronos plot research: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$@]'
 
+# Most of its time is spent on real daemons, which wait: a process for each core, up to four, a file at a time.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
