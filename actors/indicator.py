@@ -29,8 +29,8 @@ class Unit:
     """One plan's view of one instrument: takes candles in, and keeps what there is to tell."""
 
     __slots__ = (
-        "_looks", "alight", "candles", "edges", "forecasts", "instrument", "last", "names", "news", "plan", "resampler",
-        "see", "seen", "signals", "warm", "watch",
+        "_learn", "_looks", "alight", "candles", "edges", "forecasts", "instrument", "last", "names", "news", "plan",
+        "resampler", "see", "seen", "signals", "warm", "watch",
     )  # fmt: skip
 
     def __init__(self, plan: Plan, instrument: str, edges: Edges | None, base_ns: int) -> None:
@@ -43,8 +43,9 @@ class Unit:
         self.alight: set[str] = set()  # thresholds crossed and not yet released
         self.watch = Watch(edges) if edges else None
         self.resampler = Resampler(plan.timeframe_ns, base_ns) if plan.timeframe_ns != base_ns else None
-        self.see = self._take if self.resampler is None else self._join  # takes in a candle of the market
         self.forecasts = wants_forecast(plan)
+        self._learn = self._take_all if edges or self.forecasts else self._take
+        self.see = self._learn if self.resampler is None else self._join  # takes in a candle of the market
         self.candles: deque[Candle] = deque(maxlen=plan.forecast.lookback)  # for those alone
         self.last: Candle | None = None
         self.news: list[tuple[Candle, Crossing]] = []
@@ -54,22 +55,26 @@ class Unit:
     def _take(self, candle: Candle) -> object:
         """Takes a closed candle in. Nothing, or False, when there is nothing to tell of it."""
         self.last = candle
-        if self.forecasts:
-            self.candles.append(candle)
-        if self.watch is not None:
-            for crossing in self.watch.update(candle):
-                self._cross(candle, crossing)
         signals = self.signals
         for index, update in self._looks:
             if (signal := update(candle)) is not signals[index]:
                 self._change(candle, index, signal)
         return self.news or not self.warm
 
+    def _take_all(self, candle: Candle) -> object:
+        """The same where more than the strategies look at it."""
+        if self.forecasts:
+            self.candles.append(candle)
+        if self.watch is not None:
+            for crossing in self.watch.update(candle):
+                self._cross(candle, crossing)
+        return self._take(candle)
+
     def _join(self, row: Candle) -> object:
         """The same with a candle of the market, where the plan looks at longer ones."""
         assert self.resampler
         for candle in self.resampler.push(row):
-            self._take(candle)
+            self._learn(candle)
         self.seen = row
         return self.news or not self.warm
 

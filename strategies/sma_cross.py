@@ -22,15 +22,16 @@ class SmaCross(Strategy):
     def __init__(self, *, fast: int, slow: int) -> None:
         if fast >= slow:
             raise ValueError(f"fast must be below slow: fast = {fast}, slow = {slow}")
-        self._averages = CrossingAverages(fast, slow)
-        self.warmup = self._averages.warmup
+        averages = CrossingAverages(fast, slow)
+        self.warmup = averages.warmup
+        self._compare = averages.update
         self._above: bool | None = None  # the fast one, when last they differed
         self._signal: Signal | None = None
         self._long = Signal(1, reason=f"{fast}-candle average crossed above the {slow}-candle one")
         self._short = Signal(-1, reason=f"{fast}-candle average crossed below the {slow}-candle one")
 
     def update(self, candle: Candle) -> Signal | None:
-        spread = self._averages.update(candle.close)
+        spread = self._compare(candle.close)
         if not spread:  # equal, or not yet known
             if spread is not None and self._signal is None:
                 self._signal = Signal(0, reason="averages began equal")

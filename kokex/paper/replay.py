@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import chain, groupby, repeat
+from itertools import chain, groupby, islice, repeat
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -51,6 +51,7 @@ class ReplayMarket(Tape):
                 raise ValueError(f"the columns of {instrument.symbol} differ in length")
         self._history = history
         replayed = {instrument.symbol: columns[instrument.symbol] for instrument in instruments}
+        self._even = _even([of.open_ns for of in replayed.values()], span_ns)
         super().__init__(instruments, span_ns, _instants(replayed), iter(funding), exchange, post)
 
     def history(self) -> Sequence[Candle]:
@@ -62,22 +63,28 @@ class ReplayMarket(Tape):
         `scouts` look at an instrument's candles. While an order works each instant is told, and so is each that does
         not follow on the one before with a candle of every instrument: a gap is the feed's to see.
         """
-        if self._busy or self._whole_ns < 0:
+        if self._busy or self._whole_ns < 0 or not self._rows:
             return 0, 0
-        latest_ns, whole = until_ns - self.span_ns, len(self.instruments)
+        latest_ns = until_ns - self.span_ns
         if self._due is not None:
             latest_ns = min(latest_ns, self._due.due_ns - 1 - self.span_ns)
-        looks = {each.symbol: scouts.get(each.symbol, ()) for each in self.instruments}
-        ahead, last = chain((self._rows,), self._instants), NOTHING
-        for open_ns, rows in zip(range(self._whole_ns, latest_ns + 1, self.span_ns), ahead, strict=False):
-            if len(rows) != whole or rows[0].open_ns != open_ns:
+        most = max(0, (latest_ns - self._whole_ns) // self.span_ns + 1)
+        looks = [(i, look) for i, each in enumerate(self.instruments) for look in scouts.get(each.symbol, ())]
+        even, last = self._even, NOTHING
+        ahead = chain((self._rows,), self._instants)
+        for rows in islice(ahead, most):
+            if not even and self._breaks_off(last, rows):
                 return self._skimmed(last, rows)
-            for row in rows:
-                for look in looks[row.instrument]:
-                    if look(row):
-                        return self._skimmed(last, rows)
+            for i, look in looks:
+                if look(rows[i]):
+                    return self._skimmed(last, rows)
             last = rows
         return self._skimmed(last, next(ahead, NOTHING))
+
+    def _breaks_off(self, last: Instant, rows: Instant) -> bool:
+        """An instant lacks a candle, or does not follow on `last`, the one before."""
+        expected_ns = last[0].open_ns + self.span_ns if last else self._whole_ns
+        return len(rows) != len(self.instruments) or rows[0].open_ns != expected_ns
 
     def _skimmed(self, last: Instant, following: Instant) -> tuple[int, int]:
         """The instants up to `last` have passed."""
@@ -90,6 +97,13 @@ class ReplayMarket(Tape):
         self._passed += passed
         self._show(following)
         return passed, self._whole_ns
+
+
+def _even(times: Sequence[Sequence[int]], span_ns: int) -> bool:
+    """Whether no candle is missing anywhere, so that nobody has to look."""
+    first = times[0]
+    whole = list(range(first[0], first[0] + len(first) * span_ns, span_ns)) if first else []
+    return all(list(each) == whole for each in times)
 
 
 def _instants(columns: Mapping[str, Columns]) -> Iterator[Instant]:

@@ -1,6 +1,7 @@
 """Moving averages: simple (exact), a pair of simple ones, exponential, and MACD."""
 
 from collections import deque
+from collections.abc import Callable
 from math import floor
 
 from kokex.market.indicators.exact import UNAMBIGUOUS, DecimalScale, at_least, rescaled
@@ -56,49 +57,47 @@ class CrossingAverages:
     fast sum * slow length against slow sum * fast length.
     """
 
-    __slots__ = ("_fast", "_fast_ring", "_missing", "_scale", "_slow", "_slow_ring", "_spread", "_unit", "warmup")
+    __slots__ = ("update", "warmup")
 
     def __init__(self, fast: int, slow: int) -> None:
         """Raises ValueError unless 1 <= fast < slow."""
-        self._fast = at_least(1, fast)
-        self._slow = self.warmup = at_least(fast + 1, slow)
-        self._scale = DecimalScale()
-        self._unit = self._scale.unit
-        self._fast_ring = deque([0] * fast, maxlen=fast)
-        self._slow_ring = deque([0] * slow, maxlen=slow)
-        self._spread = 0  # fast sum * slow - slow sum * fast
-        self._missing = slow - 1
+        at_least(1, fast)
+        self.warmup = at_least(fast + 1, slow)
+        # Above zero when the fast average is above the slow one, zero when they are equal, below when below.
+        # None before `warmup` values. Raises ValueError for NaN and infinity.
+        self.update = _crossing(fast, slow)
 
-    def update(self, x: float) -> int | None:
-        """Above zero when the fast average is above the slow one, zero when they are equal, below when below.
 
-        None before `warmup` values. Raises ValueError for NaN and infinity.
-        """
-        scale = self._scale
+def _crossing(fast: int, slow: int) -> Callable[[float], int | None]:
+    """A closure, because it reaches its state in half the steps of a method: most candles of a backtest end here."""
+    scale = DecimalScale()
+    unit, quick, lift = scale.unit, scale.fast, scale.lift
+    fast_ring, slow_ring = deque([0] * fast), deque([0] * slow)
+    spread = 0  # fast sum * slow - slow sum * fast
+    missing = slow - 1
+
+    def update(x: float) -> int | None:
+        nonlocal unit, quick, lift, fast_ring, slow_ring, spread, missing
         # `scale.whole(x)`, written out: a call here would cost a third of the update.
-        unit = scale.fast
-        scaled = x * unit
-        if 0.0 <= scaled < UNAMBIGUOUS and (new := floor(scaled + 0.5)) / unit == x:
-            new *= scale.lift
+        scaled = x * quick
+        if scaled >= 0.0 and scaled < UNAMBIGUOUS and (new := floor(scaled + 0.5)) / quick == x:
+            new *= lift
         else:
             new = scale.written(x)
-            if scale.unit is not self._unit:
-                self._rescale()
-        fast_ring, slow_ring = self._fast_ring, self._slow_ring
-        self._spread = spread = self._spread + (new - fast_ring[0]) * self._slow - (new - slow_ring[0]) * self._fast
+            quick, lift = scale.fast, scale.lift
+            if scale.unit is not unit:
+                factor = scale.unit // unit
+                fast_ring, slow_ring = rescaled(fast_ring, factor), rescaled(slow_ring, factor)
+                unit, spread = scale.unit, spread * factor
+        spread += (new - fast_ring.popleft()) * slow - (new - slow_ring.popleft()) * fast
         fast_ring.append(new)
         slow_ring.append(new)
-        if self._missing:
-            self._missing -= 1
+        if missing:
+            missing -= 1
             return None
         return spread
 
-    def _rescale(self) -> None:
-        factor = self._scale.unit // self._unit
-        self._unit = self._scale.unit
-        self._fast_ring = rescaled(self._fast_ring, factor)
-        self._slow_ring = rescaled(self._slow_ring, factor)
-        self._spread *= factor
+    return update
 
 
 class EMA:
