@@ -10,11 +10,10 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from actors.indicator import Indicator
 from kokex.adapters.host.chance import Random
 from kokex.adapters.host.csv import CandleColumns, Progress, read_candles
 from kokex.adapters.sqlite import queries
@@ -29,10 +28,10 @@ from kokex.paper.matching import Rules
 from kokex.paper.replay import Columns, ReplayMarket
 from kokex.paper.venue import PaperVenue
 from kokex.simulation.recorded import Playing, Recordings
-from kokex.topology import Ports, Variant, build
+from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, Variant, build
 
 BATCH = 4_000  # journal rows between two writes
-YOUNG = 100_000  # objects between two looks for garbage
+YOUNG = 1_000_000  # objects between two looks for garbage
 STEPS = 100  # of the progress that is told
 MESSAGES = 2  # of an instant's candles: to the feed, and on to the indicator
 
@@ -125,11 +124,13 @@ def assemble(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> tu
 
 def driver_of(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> Inline:
     """What drives a backtest, not yet started. Of a candle that leads to nothing no actor hears."""
+    hooks = hooks or Hooks(tap=store.gather, journaled=JOURNALED, journaled_posts=JOURNALED_POSTS)
     system, market = assemble(setup, store, hooks)
+    cell, relieve = system.cells["indicator"], store.relieve
 
     def skim(until_ns: int) -> tuple[int, int]:
-        indicator = cast(Indicator, system.cells["indicator"].actor)
-        passed, at = market.skim(until_ns, indicator.scouts)
+        relieve()
+        passed, at = market.skim(until_ns, cell.actor.scouts)  # type: ignore[union-attr]
         return MESSAGES * passed, at
 
     return Inline(system, skim)

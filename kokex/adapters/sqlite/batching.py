@@ -34,8 +34,12 @@ class BatchingStore(DirectStore):
         """Takes the row in; a kind the store does not keep is dropped. Raises StoreError when it wrote, in vain."""
         if type(row) in WRITERS:
             self._rows.append(row)
-            if len(self._rows) >= self._limit:
-                self.flush()
+            self.relieve()
+
+    def relieve(self) -> None:
+        """Writes, when that many rows are pending. Raises StoreError."""
+        if len(self._rows) >= self._limit:
+            self.flush()
 
     async def commit(self) -> None:
         """Leaves pending what is pending."""

@@ -68,11 +68,16 @@ class DirectStore:
         self._path = path
         self._held = held
         self._rows: list[Row] = []
+        # As `append`, for whoever sends only what the store keeps, and calls `relieve` now and then.
+        self.gather: Callable[[Row], None] = self._rows.append
 
     def append(self, row: Row) -> None:
         """Buffers the row; a kind the store does not keep is dropped."""
         if type(row) in WRITERS:
             self._rows.append(row)
+
+    def relieve(self) -> None:
+        """Writes, should too much be pending: here it never is."""
 
     async def commit(self) -> None:
         """Writes what is pending."""
