@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-BUILT_FROM := pyproject.toml kokex/kronos/native.c kokex/kronos/native.h
+BUILT_FROM := pyproject.toml $(wildcard kokex/kronos/native*.[ch])
 
 .DEFAULT_GOAL := run
 .PHONY: run kronos plot research test check bench format clean

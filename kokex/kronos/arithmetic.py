@@ -33,7 +33,9 @@ def arithmetic(precision: Precision = "fp32") -> Arithmetic:
             raise ValueError("this processor has no bf16 arithmetic (avx512_bf16 or amx_bf16); precision must be fp32")
         return arithmetic()._replace(matrix=Half)
     if native.available():
-        return Arithmetic(native.Panels, native.PanelMemory, _native_direction, native.gate)
+        return Arithmetic(
+            native.Digits if native.tiles() else native.Panels, native.PanelMemory, _native_direction, native.gate
+        )
     return torchs()
 
 

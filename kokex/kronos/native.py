@@ -1,7 +1,7 @@
 """The kernels of native.c: what they are given, and whether they are here.
 
 They are built when the program is installed, where there is a C compiler, and are for one thread of an x86 processor
-with AVX2 or AVX-512; without them torch does the same.
+with AVX2 or AVX-512; without them torch does the same. On a processor with AMX those of native_amx.c multiply.
 """
 
 import ctypes
@@ -17,6 +17,7 @@ from torch import Tensor
 from kokex.kronos.memory import Memory
 
 _PANEL, _STEP = 48, 16  # columns of a panel, and what those of the last are a multiple of
+_SPAN = 512  # inputs that share a scale
 
 
 class _Attention(ctypes.Structure):
@@ -28,6 +29,17 @@ class _Attention(ctypes.Structure):
         *((name, c_void_p) for name in ("key", "value", "own_key", "own_value", "out")),
         *((name, c_long) for name in ("batch", "heads", "paths", "fresh", "width", "length", "used", "room", "causal")),
     )
+
+
+def _tiles(library: ctypes.CDLL) -> bool:
+    """Whether this process may use the processor's."""
+    if not library.kokex_tiles():
+        return False
+    a, n = c_void_p, c_long
+    library.kokex_cut.argtypes = (a, n, n, a, a)
+    library.kokex_multiply_cut.argtypes = (a, n, n, a, a, n, a, a, c_int, a)
+    library.kokex_cut.restype = library.kokex_multiply_cut.restype = None
+    return True
 
 
 def _library() -> tuple[ctypes.CDLL | None, int]:
@@ -51,6 +63,7 @@ def _library() -> tuple[ctypes.CDLL | None, int]:
 
 
 _LIBRARY, _LANES = _library()
+_TILES = _LIBRARY is not None and _tiles(_LIBRARY)
 
 
 def widest() -> int:
@@ -60,6 +73,10 @@ def widest() -> int:
 
 def available() -> bool:
     return _LANES > 0 and torch.get_num_threads() == 1
+
+
+def tiles() -> bool:
+    return available() and _TILES
 
 
 def panels(columns: Tensor) -> Tensor:
@@ -87,15 +104,19 @@ class _Shelf:
         self._mapping, self._used = mmap.mmap(-1, 1), 1
 
     def put(self, x: Tensor) -> Tensor:
-        size = -(-4 * x.numel() // 64) * 64
+        return self.room(4 * x.numel()).view(x.dtype).copy_(x.flatten())
+
+    def room(self, count: int) -> Tensor:
+        """So many bytes."""
+        size = -(-count // 64) * 64
         if self._used + size > len(self._mapping):
             self._mapping = mmap.mmap(-1, max(self.SIZE, -(-size // self.PAGE) * self.PAGE), mmap.MAP_PRIVATE)
             with suppress(OSError, AttributeError):  # a kernel without them
                 self._mapping.madvise(mmap.MADV_HUGEPAGE)
             self._used = 0
-        kept = torch.frombuffer(self._mapping, dtype=x.dtype, count=x.numel(), offset=self._used)
+        kept = torch.frombuffer(self._mapping, dtype=torch.uint8, count=count, offset=self._used)
         self._used += size
-        return kept.copy_(x.flatten())
+        return kept
 
 
 _SHELF = _Shelf()
@@ -120,6 +141,38 @@ class Panels:
         _LIBRARY.kokex_multiply(
             _LANES, x.data_ptr(), x.shape[0], self.into, self.weight.data_ptr(), self.out,
             None if self.bias is None else self.bias.data_ptr(), to.data_ptr(), add,
+        )  # fmt: skip
+        return to
+
+
+class Digits:
+    """A Matrix in block fixed point, three bytes a weight: as exact as single precision, and faster."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.out, self.into = weight.shape
+        self.weight = _SHELF.room(3 * (-(-self.into // 64) * 64) * (-(-self.out // 16) * 16))
+        self.scales = weight.new_empty(-(-self.into // _SPAN), self.out)
+        self.bias = None if bias is None else bias.contiguous()
+        weight = weight.contiguous()
+        assert _LIBRARY
+        _LIBRARY.kokex_cut(
+            weight.data_ptr(), self.out, self.into, self.weight.data_ptr(), self.scales.data_ptr()
+        )  # fmt: skip
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._multiplied(x, x.new_empty(x.shape[0], self.out), add=False)
+
+    def added(self, x: Tensor, to: Tensor) -> Tensor:
+        return self._multiplied(x, to.contiguous(), add=True)
+
+    def _multiplied(self, x: Tensor, to: Tensor, *, add: bool) -> Tensor:
+        x = x.contiguous()
+        rows = x.shape[0]
+        room = torch.empty(3 * _SPAN * (rows + 15) + 4 * rows, dtype=torch.uint8)
+        assert _LIBRARY
+        _LIBRARY.kokex_multiply_cut(
+            x.data_ptr(), rows, self.into, self.weight.data_ptr(), self.scales.data_ptr(), self.out,
+            None if self.bias is None else self.bias.data_ptr(), to.data_ptr(), add, room.data_ptr(),
         )  # fmt: skip
         return to
 

@@ -72,6 +72,13 @@ def test_past_the_window_too(models: Models, rows: int, horizon: int) -> None:
     agree(models, Engine(*models.folders), rows=rows, horizon=horizon, samples=3, window=32, rule=Rule())
 
 
+@pytest.mark.skipif(not native.tiles(), reason="nothing else has run above")
+def test_by_kernels_without_tiles(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "tiles", lambda: False)
+    agree(models, Engine(*models.folders), rows=40, horizon=9, samples=5, window=64, rule=Rule())
+    agree(models, Engine(*models.folders), rows=28, horizon=9, samples=3, window=32, rule=Rule())
+
+
 @pytest.mark.parametrize("kind", [matrix.Plain, matrix.Packed], ids=lambda kind: kind.__name__)
 def test_by_torch_alone_on_either_library_of_multiplication(
     models: Models, kind: Any, monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kokex.kronos import arithmetic, native
+from kokex.kronos.matrix import Kind
 from kokex.kronos.memory import TorchMemory
 
 pytestmark = pytest.mark.skipif(
@@ -31,17 +32,22 @@ def normal(*shape: int, seed: int = 0) -> Any:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+def through(kind: Kind, rows: int, into: int, out: int, biased: bool) -> None:
+    x, weight, bias, before = normal(rows, into), normal(out, into), normal(out) if biased else None, normal(rows, out)
+    expected = torch.nn.functional.linear(x.double(), weight.double(), None if bias is None else bias.double())
+    matrix = kind(weight, bias)
+    made = matrix(x)
+    near = 2e-6 * (into + 1) ** 0.5
+    assert torch.allclose(made.double(), expected, atol=near)
+    assert torch.allclose(matrix.added(x, before.clone()).double(), expected + before, atol=near)
+    for row in range(rows):  # not a digit depends on the company
+        assert torch.equal(matrix(x[row : row + 1])[0], made[row])
+
+
 @settings(max_examples=60, deadline=None)
 @given(rows=st.integers(1, 70), into=st.integers(1, 130), out=st.integers(1, 130), biased=st.booleans())
 def test_rows_through_weights(rows: int, into: int, out: int, biased: bool) -> None:
-    x, weight, bias, before = normal(rows, into), normal(out, into), normal(out) if biased else None, normal(rows, out)
-    expected = torch.nn.functional.linear(x.double(), weight.double(), None if bias is None else bias.double())
-    panels = native.Panels(weight, bias)
-    made = panels(x)
-    assert torch.allclose(made.double(), expected, atol=2e-5)
-    assert torch.allclose(panels.added(x, before.clone()).double(), expected + before, atol=2e-5)
-    for row in range(rows):  # not a digit depends on the company
-        assert torch.equal(panels(x[row : row + 1])[0], made[row])
+    through(native.Panels, rows, into, out, biased)
 
 
 @settings(max_examples=40, deadline=None)
