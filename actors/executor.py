@@ -7,16 +7,17 @@ The life of an order: intent on disk, then sent with a deadline. An answer is de
 rejected) or ambiguous (timeout, 5xx, broken): then nothing is sent again; past the deadline the venue is asked
 for that one order until it answers. What it does not know past its deadline cannot come to be: expired.
 
-What a stream may lose is asked for (reconciling.py); what guards a position is in protection.py.
+What a stream may lose is asked for (reconciling.py); what guards a position is in protection.py and amending.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
+from actors.amending import Amending
 from actors.protection import Protection
 from actors.reconciling import Reconciling
 from actors.resting import Resting
@@ -83,6 +84,7 @@ class OrderExecutor(Actor):
         self._given_up: frozenset[int] = frozenset()  # approvals that the start found unsent, and ended
         self._since_ns = 0  # older ones were taken up, or ended then
         self.protection = Protection(self, attaches=remote)
+        self.amending = Amending(self, believes="amend_believed" in bugs)
         self.resting = Resting(self, switch=remote)
         self.reconciling = Reconciling(self, sweep_s)
 
@@ -100,6 +102,7 @@ class OrderExecutor(Actor):
         return Loaded(
             at_ns=at_ns,
             unsettled=tuple(await store.unsettled(account)),
+            amending=tuple(await store.amending(account)),
             fills=tuple(await store.fills_of_unsettled(account)),
             unsent=tuple(v for v in await store.open_verdicts(account) if isinstance(v, Approved) and v.order),
             entries=tuple(await store.entries(account)),
@@ -123,6 +126,8 @@ class OrderExecutor(Actor):
             born_ns = order.expires_ns - round(self.settings.request_ttl_s * 1e9) if order.expires_ns else self.now
             work = self.work[order.client_id] = Work(order, stops.get(order.client_id), born_ns)
             work.sent = work.resolving = True
+        for client_id in state.amending:
+            self.amending.adopt(client_id)
         self.protection.adopt_attached()
         for fill in state.fills:
             if work := self.work.get(fill.client_id):
@@ -193,11 +198,14 @@ class OrderExecutor(Actor):
         )  # fmt: skip
 
     def _write(self, order: Order) -> None:
+        self.when_on_disk(partial(self._written, order))
+
+    def when_on_disk(self, then: Callable[[Failure | None], None]) -> None:
+        """What was said so far is on disk, or could not be written."""
         if self.store.batches:  # nobody waits for the disk
-            self._written(order, None)
-            return
-        timeout_s = self.settings.timeout_s
-        self.call(self.store.commit, returns=None, then=partial(self._written, order), timeout_s=timeout_s)
+            then(None)
+        else:
+            self.call(self.store.commit, returns=None, then=then, timeout_s=self.settings.timeout_s)
 
     def _written(self, order: Order, outcome: Failure | None) -> None:
         work = self.work.get(order.client_id)
@@ -296,12 +304,17 @@ class OrderExecutor(Actor):
             if order.kind == "market":  # it fills or ends at once: nobody needs to be told
                 work.state = "partial" if work.filled else "working"
             else:
-                self.update(order, "partial" if work.filled else "working")
+                self.update(order, self._open(work))
                 self.protection.works(order)
         if work.cancelling:
             self._send_cancel(order)
         elif order.kind in ("limit", "post_only"):
             self.resting.limit(work)
+
+    @staticmethod
+    def _open(work: Work) -> OrderState:
+        """How an order that the venue has stands on record."""
+        return "amending" if work.before else "partial" if work.filled else "working"
 
     # ---- in
 
@@ -325,14 +338,16 @@ class OrderExecutor(Actor):
         number = self.emit(fill)
         self.reconciling.count(fill)
         self.protection.filled(order, fill, work.stop)
-        if work.filled >= order.size:
+        if work.filled >= order.size and not work.before:
             self.update(order, "filled", fill=number)
         elif work.ended and work.filled >= work.ended.filled:
             self.update(order, work.ended.state, reason=work.ended.reason, fill=number)
         else:
-            self.update(order, "partial", fill=number)
+            self.update(order, self._open(work), fill=number)
             if not order.reduce_only:
                 self.resting.limit(work)
+            if work.before:  # how much of it there is to fill is the venue's to say
+                self.later(MARGIN_S, self.inquire, order.client_id)
         self.reconciling.arm()
 
     def on_order_update(self, update: OrderUpdate) -> None:
@@ -359,14 +374,16 @@ class OrderExecutor(Actor):
         if lifecycle.event == "started" and lifecycle.restarts:
             self.protection.watch_again()
 
-    def update(self, order: Order, state: OrderState, *, reason: str = "", fill: int = 0) -> None:
-        """Puts a change on record and tells risk; a settled order is forgotten here."""
+    def update(
+        self, order: Order, state: OrderState, *, reason: str = "", fill: int = 0, terms: Order | None = None
+    ) -> None:
+        """Puts a change on record and tells risk; a settled order is forgotten here. `terms`: of an amend."""
         work = self.work.get(order.client_id)
         filled = work.filled if work else ZERO
         self.emit(
             OrderUpdate(
                 account=self.account, plan=order.plan, instrument=order.instrument, client_id=order.client_id,
-                state=state, filled=filled, reason=reason, decision=order.decision, fill=fill,
+                state=state, filled=filled, reason=reason, order=terms, decision=order.decision, fill=fill,
             )
         )  # fmt: skip
         if work:

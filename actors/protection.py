@@ -2,8 +2,8 @@
 
 What a plan holds of an instrument, by an entry that risk sized, is covered by stops at the venue, reduce-only, as
 long as it is held. After each change the cover is compared with the position, and what is missing is placed; so
-it does not matter why it is missing: a partial fill, a stop that expired, a restart. Too much of it is put right
-without a moment in between: the new stop first, and once it works the old ones go.
+it does not matter why it is missing: a partial fill, a stop that expired, a restart. A stop that works at the venue is
+amended to what is held. Where it cannot be, a new one is placed: first the new, and once it works the old ones go.
 
 At a venue that outlives this process an entry brings its first stop along, so that there is no position without one,
 whatever happens here; it is on record before the entry is sent, and counts as soon as the entry is filled.
@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from actors.work import Work
 from kokex.market.instruments import closable, safe_price
-from kokex.market.money import add
+from kokex.market.money import EXACT, add
 from kokex.market.positions import change
 from kokex.market.sizing import opposite
 from kokex.messages import Alarm, Fill, Mark, Order, OrderState, Side
@@ -128,6 +128,10 @@ class Protection:
             guard.tries = 0
             self._balance(guard)
 
+    def amended(self, order: Order) -> None:
+        """It has another size, or it is known that it has not, or in doubt for good."""
+        self._balance(self._guard(order.plan, order.instrument))
+
     def settled(self, order: Order, state: OrderState, why: str, filled: Decimal) -> None:
         guard = self._guard(order.plan, order.instrument)
         if not _is_guard(order):
@@ -137,7 +141,7 @@ class Protection:
         guard.stops.pop(order.client_id, None)
         if state == "rejected" and order.trigger is not None and _guards(order, guard):
             self._climb(guard, order, why)
-        elif state != "filled":
+        elif filled < order.size:  # it may have filled at the size it had before an amend
             self._executor.later(AGAIN_S, self._balance, guard)
 
     # ---- the stop that comes with its entry
@@ -187,14 +191,23 @@ class Protection:
         cover = sum((left for _, left in covering), ZERO) + sum((stop.size for stop in guard.local.values()), ZERO)
         instrument = executor.instruments[guard.instrument]
         missing = abs(guard.open) - cover
-        if missing > 0 and (instrument.kind == "swap" or missing >= instrument.minimum):
+        trigger = safe_price(instrument, opposite(entry.side), guard.trigger)
+        may_grow = [work for work, _ in covering if work.order.trigger == trigger and executor.amending.may(work)]
+        if missing > 0 and may_grow:
+            executor.amending.amend(may_grow[0], EXACT.add(may_grow[0].order.size, missing))
+        elif missing > 0 and (instrument.kind == "swap" or missing >= instrument.minimum):
             # A reduce-only order larger than the position does no harm; one below the minimum is refused.
             self._place(guard, entry, max(missing, instrument.minimum), guard.trigger)
-        elif missing < 0:
-            self._trim(guard, entry, covering)
+        elif all(_seen(work) and not work.before for work, _ in covering):
+            self._end_doubtful(guard)
+            if missing < 0:
+                self._trim(guard, entry, covering)
 
     def _covering(self, guard: Guard) -> list[tuple[Work, Decimal]]:
-        """Stops under way or working, and how much each still guards."""
+        """Stops under way or working, and how much each still guards: what it is to be, while it is amended.
+
+        So a position that grows while its stop is made smaller has what it lacks placed at once.
+        """
         works = self._executor.work
         found = [
             works[client_id] for client_id, stop in guard.stops.items() if client_id in works and _guards(stop, guard)
@@ -202,24 +215,36 @@ class Protection:
         return [
             (work, work.order.size - work.filled)
             for work in found
-            if work.order.trigger is not None and not work.cancelling and (work.hoped or not work.parent or _seen(work))
+            if work.order.trigger is not None
+            and not (work.cancelling or work.doubtful)
+            and (work.hoped or not work.parent or _seen(work))
         ]
 
     def _trim(self, guard: Guard, entry: Order, covering: list[tuple[Work, Decimal]]) -> None:
-        """More is guarded than there is: a stop of the right size, and once it works the others go."""
+        """More is guarded than there is: one stop gets the right size, and once it has that the others go."""
         executor, open_size = self._executor, abs(guard.open)
         moving = any(
             work.order.trigger is None and (work.order.plan, work.order.instrument) == (guard.plan, guard.instrument)
             for work in executor.work.values()
         )
-        if moving or guard.tries or not covering or not all(_seen(work) for work, _ in covering):
+        if moving or guard.tries:
             return
         if right := next((work for work, left in covering if left == open_size), None):
             for work, _ in covering:
                 if work is not right:
                     executor.cancel(work.order.client_id)
         elif open_size >= executor.instruments[guard.instrument].minimum:
-            self._place(guard, entry, open_size, covering[-1][0].order.trigger)
+            last = covering[-1][0]
+            if executor.amending.may(last):
+                executor.amending.amend(last, open_size)
+            else:
+                self._place(guard, entry, open_size, last.order.trigger)
+
+    def _end_doubtful(self, guard: Guard) -> None:
+        """What they guarded, others do."""
+        works = self._executor.work
+        for client_id in [each for each in guard.stops if each in works and works[each].doubtful]:
+            self._executor.cancel(client_id)
 
     def _hold(self, guard: Guard, size: Decimal) -> None:
         guard.held, guard.open = size, closable(self._executor.instruments[guard.instrument], size)

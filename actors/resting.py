@@ -83,10 +83,7 @@ class Resting:
         """On record before it is sent; which terms hold afterwards is the venue's to say."""
         executor, order = self._executor, work.order
         executor.update(order, work.state, reason=f"to be {size} at {price}, from {order.size} at {order.price}")
-        executor.call(
-            executor.store.commit, returns=None, then=partial(self._recorded, order, size, price),
-            timeout_s=executor.settings.timeout_s,
-        )  # fmt: skip
+        executor.when_on_disk(partial(self._recorded, order, size, price))
 
     def _recorded(self, order: Order, size: Decimal, price: Decimal, outcome: Failure | None) -> None:
         executor = self._executor

@@ -63,7 +63,8 @@ class Telling:
             self._notifier.tell(alerts.order(update, order))  # that a venue has accepted it is no message
         elif update.state == "working":
             if order.trigger is not None and order.reduce_only:
-                self._stop(order)
+                if not update.reason:  # with one: an amend was not done
+                    self._stop(order)
             else:
                 self._notifier.tell(alerts.order(update, order))
         elif update.state in SETTLED:

@@ -14,6 +14,7 @@ class Loaded(Struct, frozen=True):
 
     at_ns: int
     unsettled: tuple[Order, ...]
+    amending: tuple[str, ...]  # those of them whose amend may have been sent
     fills: tuple[Fill, ...]  # on record, of those
     unsent: tuple[Approved, ...]  # approvals without an intent
     entries: tuple[Entry, ...]
@@ -41,5 +42,8 @@ class Work(Struct, eq=False):
     repriced: int = 0  # times
     parent: str = ""  # the entry that brings it along, as its attached stop
     hoped: bool = False  # such a stop, not seen yet, that will come about
+    before: Order | None = None  # its terms before an amend that is under way or in doubt; `order` are those it wants
+    doubtful: bool = False  # whether that amend came about will never be known
+    refused: bool = False  # it is not amended again
     ended: OrderReport | None = None  # the venue's last word on it, while fills before that are missing
     waiting: list[int] = []  # questions (cancel) to answer when it is settled

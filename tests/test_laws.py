@@ -35,6 +35,7 @@ def test_days_of_faults_break_no_law() -> None:
         ("no_deadline", {"4", "7"}),
         ("breaker_in_memory", {"5"}),
         ("ledger_in_memory", {"6"}),
+        ("amend_believed", {"stops"}),
     ],
 )
 def test_a_planted_bug_is_found(plant: str, laws: set[str]) -> None:

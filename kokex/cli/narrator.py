@@ -45,7 +45,7 @@ class Narrator:
         if isinstance(message, Portfolio):
             self._equity[message.account] = message.equity
             self._began.setdefault(message.account, message.equity)
-        elif isinstance(message, OrderUpdate) and message.order is not None:
+        elif isinstance(message, OrderUpdate) and message.state == "intent":
             self._orders += 1
         if not isinstance(message, TOLD_ELSEWHERE) and (told := events.line(cast("AnyMessage", message))):
             level = "DEBUG" if _is_detail(message) else events.level(cast("AnyMessage", message))

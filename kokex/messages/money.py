@@ -39,7 +39,7 @@ class OrderUpdate(Message, frozen=True, kw_only=True, gc=False):
     state: OrderState
     filled: Decimal = Decimal(0)  # so far, venue unit
     reason: str = ""
-    order: Order | None = None  # with the intent: the whole order
+    order: Order | None = None  # with the intent and with an amend: the whole order as it is to be, or is by now
     decision: int = 0
     fill: int = 0  # id of the Fill that changed it
 

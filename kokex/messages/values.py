@@ -7,7 +7,7 @@ from msgspec import Struct
 
 Side = Literal["buy", "sell"]
 OrderKind = Literal["market", "limit", "post_only", "ioc", "fok", "stop", "take_profit"]
-OrderState = Literal["intent", "working", "partial", "filled", "cancelled", "rejected", "expired"]
+OrderState = Literal["intent", "working", "amending", "partial", "filled", "cancelled", "rejected", "expired"]
 Act = Literal["open_long", "open_short", "reduce", "close", "hold"]
 Severity = Literal["info", "warning", "critical"]
 Sentiment = Literal["very_bad", "bad", "neutral", "good", "very_good"]

@@ -95,8 +95,7 @@ class Account(Struct, eq=False):
         working = self.working.get(client_id)
         if working is None:
             return self.settled.get(client_id)
-        state: OrderState = "partial" if working.filled else "working"
-        return OrderReport(client_id=client_id, state=state, filled=working.filled, order=working.order)
+        return OrderReport(client_id=client_id, state=working.state, filled=working.filled, order=working.order)
 
 
 class Means(Protocol):

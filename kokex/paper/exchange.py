@@ -158,12 +158,15 @@ class Exchange:
         return report
 
     def amend(self, account: str, client_id: str, size: Decimal, price: Decimal | None) -> OrderReport:
-        """Another size (what is filled included) and limit price. Raises Rejected: it then stands as it stood."""
+        """Another size, what is filled included, and price or trigger. Raises Rejected: it then stands as it stood."""
         books = self._accounts[account]
         working = books.working.get(client_id)
         if working is None:
             raise Rejected("unknown_order", f"no order {client_id} works")
-        order = replace(working.order, size=size, price=price, expires_ns=0)
+        if working.triggered:
+            raise Rejected("triggered", "it is a market order by now")
+        conditional = working.order.kind in TRIGGERED
+        order = replace(working.order, size=size, expires_ns=0, **{"trigger" if conditional else "price": price})
         self._check_form(order)
         if size <= working.filled:
             raise Rejected("below_minimum", f"size {size}, of which {working.filled} is filled")
@@ -173,11 +176,13 @@ class Exchange:
         except Rejected:
             books.working[client_id] = working
             raise
-        self._unqueue(books, working)
-        books.working[client_id] = Working(order, self._now(), float(price or 0), filled=working.filled)
-        self._enqueue(books, books.working[client_id])
+        working.order, working.level, books.working[client_id] = order, float(price or 0), working
+        if not conditional:  # it stands anew; one that waits for its trigger has waited all along
+            working.arrived_ns, working.opened_ns, working.rests = self._now(), -1, False
+            self._unqueue(books, working)
+            self._enqueue(books, working)
         self.changed(account)
-        return OrderReport(client_id=client_id, state="partial" if working.filled else "working", filled=working.filled)
+        return OrderReport(client_id=client_id, state=working.state, filled=working.filled, order=order)
 
     def _check_form(self, order: Order) -> None:
         """What is wrong with an order by itself."""

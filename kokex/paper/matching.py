@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kokex.market.instruments import exact, round_price
 from kokex.market.money import multiply
-from kokex.messages import Candle, Instrument, Order, Side
+from kokex.messages import Candle, Instrument, Order, OrderState, Side
 
 ZERO = Decimal(0)
 BASIS_POINT = Decimal("0.0001")
@@ -48,6 +48,10 @@ class Working(Struct, eq=False):
     opened_ns: int = -1  # the candle whose open it saw last; -1: none yet
     rests: bool = False  # a limit order that found nothing to take: from now on the market comes to it
     triggered: bool = False  # a stop or take-profit that has become a market order
+
+    @property
+    def state(self) -> OrderState:
+        return "partial" if self.filled else "working"
 
 
 class Match(Struct, frozen=True, gc=False):

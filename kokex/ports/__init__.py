@@ -238,7 +238,10 @@ class Venue(Protocol):
     async def state(self) -> VenueState: ...
 
     async def amend(self, order: Order, size: Decimal, price: Decimal) -> OrderReport:
-        """A limit order at another price and size (what is filled included); the report says what holds then."""
+        """A limit order at another price, a stop at another trigger, and of another size (what is filled included).
+
+        The report says what holds then.
+        """
         ...
 
     async def touch(self, instrument: str) -> Touch: ...
@@ -310,6 +313,10 @@ class Store(Protocol):
 
     async def unsettled(self, account: str) -> list[Order]:
         """Orders whose intent is on record and whose end is not, oldest first."""
+        ...
+
+    async def amending(self, account: str) -> list[str]:
+        """Those of them with an amend on record of which it is not known what became."""
         ...
 
     async def fills_of_unsettled(self, account: str) -> list[Fill]:

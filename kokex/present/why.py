@@ -115,7 +115,11 @@ def _update(update: OrderUpdate) -> str:
     order, why = update.order, f": {update.reason}" if update.reason else ""
     if order is not None:
         what = f"{order.side} {price(order.size)} {order.instrument} {terms(order)}"
-        return f"{update.client_id} written down before it was sent: {what}"
+        if update.state == "intent":
+            return f"{update.client_id} written down before it was sent: {what}"
+        if update.state == "amending":
+            return f"to be amended, written down before that was sent: {what}"
+        return f"not amended{why}" if why else f"amended: {what}"
     if update.state == "working":
         return "taken by the venue"
     if update.state == "partial":

@@ -35,8 +35,8 @@ ZERO = Decimal(0)
 @final
 class Facts:
     __slots__ = (
-        "answers", "briefed", "briefings", "decisions", "fees", "fills", "fundings", "intents", "open", "parents",
-        "portfolios", "received", "sizes", "tripped", "verdicts",
+        "amending", "answers", "briefed", "briefings", "decisions", "fees", "fills", "fundings", "intents", "open",
+        "parents", "portfolios", "received", "sizes", "tripped", "verdicts",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -48,6 +48,7 @@ class Facts:
         self.verdicts: dict[int, Approved | Refused] = {}  # by decision
         self.intents: dict[str, Order] = {}  # by client id
         self.open: dict[str, Order] = {}  # approved or intended, and not ended
+        self.amending: dict[str, Decimal] = {}  # by client id: the size that was asked for, while it is in doubt
         self.fills: set[tuple[str, str, str]] = set()  # account, instrument, trade
         self.fundings: set[tuple[str, str]] = set()  # account, funding
         self.sizes: dict[tuple[str, str], Decimal] = {}  # account, instrument -> sum of fills
@@ -95,6 +96,10 @@ class Facts:
                 self.tripped.discard(row.account)
 
     def _order(self, update: OrderUpdate) -> None:
+        if update.order is not None and update.state == "amending":
+            self.amending[update.client_id] = update.order.size
+        elif update.order is not None or update.state in SETTLED:
+            self.amending.pop(update.client_id, None)
         if update.order is not None:
             self.intents[update.client_id] = self.open[update.client_id] = update.order
         elif update.state in SETTLED:

@@ -34,6 +34,7 @@ from kokex.messages import (
 )
 from kokex.paper.account import Account
 from kokex.paper.matching import TRIGGERED
+from kokex.ports import VenueState
 from kokex.simulation.facts import Facts
 
 ZERO = Decimal(0)
@@ -41,6 +42,7 @@ SLACK = Decimal("1.01")  # a limit is kept at the prices risk knew; the law's ma
 ENTRIES = frozenset({"open_long", "open_short"})
 SECOND = 1_000_000_000
 DAY_NS = 86_400 * SECOND
+BARE_NS = 600_000_000_000  # how long a position on record may lack stops
 GROWN_NS = 600_000_000_000  # how long a position may stay above its limit before something is done
 
 Fault = str | None
@@ -103,6 +105,13 @@ def law_2_sent(on_disk: Facts, order: Order) -> Fault:
         return f"order {order.client_id} was sent before its intent was on disk"
     if order.decision not in on_disk.decisions or order.decision not in on_disk.verdicts:
         return f"order {order.client_id} was sent before its decision and verdict were on disk"
+    return None
+
+
+def law_2_amending(on_disk: Facts, order: Order, size: Decimal) -> Fault:
+    """So is what a stop is to be, before that is asked for."""
+    if on_disk.amending.get(order.client_id) != size:
+        return f"the size {size} of stop {order.client_id} was asked for before that was on disk"
     return None
 
 
@@ -319,16 +328,43 @@ def law_7(known: Facts, venue: Account) -> Fault:
 
 def guarded(venue: Account, instruments: Mapping[str, Instrument]) -> Fault:
     """Every position that risk sized has protective stops at the venue, but for coins too few to sell."""
+    left = [(working.order, working.order.size - working.filled) for working in venue.working.values()]
     for symbol, position in venue.positions.items():
-        side = opposite("buy" if position.size > 0 else "sell")
-        cover = ZERO
-        for working in venue.working.values():
-            order = working.order
-            if order.instrument == symbol and order.kind in TRIGGERED and order.side == side:
-                cover += order.size - working.filled
-        if closable(instruments[symbol], max(ZERO, abs(position.size) - cover)):
-            return f"{position.size} {symbol} of {venue.name} has stops for {cover} only"
+        if lack := _lack(instruments[symbol], symbol, position.size, left):
+            return f"{position.size} {symbol} of {venue.name} lacks stops for {lack}"
     return None
+
+
+def guarded_soon(
+    known: Facts, account: str, venue: VenueState, bare: dict[tuple[str, str], int], now: int,
+    instruments: Mapping[str, Instrument],
+) -> Fault:  # fmt: skip
+    """None of them goes long without, as far as its size and its stops are on record.
+
+    A stop that is open on record counts though the venue has it no longer: who told of its end was lost, and it takes
+    a sweep to know. `bare` remembers since when a position lacks something.
+    """
+    left = {each.client_id: (each.order, each.order.size - each.filled) for each in venue.open_orders if each.order}
+    on_record = {each.client_id: (each, each.size) for each in known.open.values() if each.account == account}
+    there = {each.instrument: each.size for each in venue.positions}
+    for symbol, instrument in instruments.items():
+        key, here = (account, symbol), known.sizes.get((account, symbol), ZERO)
+        size = min(here, there.get(symbol, ZERO), key=abs) if here * there.get(symbol, ZERO) > 0 else ZERO
+        if not (lack := _lack(instrument, symbol, size, {**on_record, **left}.values())):
+            bare.pop(key, None)
+        elif now - bare.setdefault(key, now) > BARE_NS:
+            return f"{size} {symbol} of {account} has lacked stops for {lack} since {bare[key]}"
+    return None
+
+
+def _lack(instrument: Instrument, symbol: str, size: Decimal, orders: Iterable[tuple[Order, Decimal]]) -> Decimal:
+    """What of a position no stop guards. `orders` at the venue, each with what it can still fill."""
+    side = opposite("buy" if size > 0 else "sell")
+    cover = ZERO
+    for order, left in orders:
+        if order.instrument == symbol and order.kind in TRIGGERED and order.side == side:
+            cover += left
+    return closable(instrument, max(ZERO, abs(size) - cover))
 
 
 def law_10(actors: Iterable[ActorStatus], briefings: Mapping[str, Briefing | None], since_ns: int) -> Fault:

@@ -41,6 +41,10 @@ class Outside(Protocol):
         """The process lets an order go."""
         ...
 
+    def amending(self, order: Order, size: Decimal) -> None:
+        """The process asks for another size of a stop."""
+        ...
+
     def accepted(self, account: str, order: Order) -> None:
         """The exchange has taken an order."""
         ...
@@ -82,6 +86,7 @@ class Line:
         return await self._request(lambda: self._exchange.fundings(self._account, since_ns))
 
     async def amend(self, order: Order, size: Decimal, price: Decimal) -> OrderReport:
+        self._world.amending(order, size)
         return await self._request(lambda: self._exchange.amend(self._account, order.client_id, size, price))
 
     async def touch(self, instrument: str) -> Touch:

@@ -20,7 +20,7 @@ from kokex.simulation.world import HOUR_NS, VirtualClock, World
 Loop = Literal["trio", "asyncio"]
 
 START_NS = int(datetime(2025, 1, 6, tzinfo=UTC).timestamp()) * 1_000_000_000
-PLANTS = ("retry_new_id", "breaker_in_memory", "no_deadline", "ledger_in_memory")
+PLANTS = ("retry_new_id", "breaker_in_memory", "no_deadline", "ledger_in_memory", "amend_believed")
 ON_ASYNCIO = 10  # one seed in so many runs on asyncio's loop, because production uses its cancellation
 TWICE = 25  # one in so many is run again for law 11
 

@@ -31,6 +31,7 @@ from kokex.simulation.facts import Facts
 from kokex.simulation.faults import Crash
 from kokex.simulation.laws import Broken, Exposure, Fault
 from kokex.simulation.model import GARBAGE
+from kokex.simulation.scenario import MINUTE_NS
 
 ZERO = Decimal(0)
 # How an actor may fail here without a bug of its own.
@@ -63,6 +64,7 @@ class Witness:
         self._leverage = Decimal(str(config.paper.leverage))
         self._at_risk: dict[str, Portfolio] = {}  # account -> what risk knows of it
         self._approved_at: dict[str, Decimal] = {}  # instrument -> price of its last approval
+        self._bare: dict[tuple[str, str], int] = {}
         self._grown: dict[tuple[str, str], int] = {}
 
     # ---- rows of the journal
@@ -74,7 +76,9 @@ class Witness:
         if isinstance(message, Decision):
             plan = self._plans[message.plan]
             shown_ns = known.briefed.get(message.cause, message.at)  # what comes later is the deadline's to judge
-            since_ns = shown_ns - plan.timeframe_ns - round(plan.risk.stale_s * 1e9)
+            # A bar that lost its last candles to a crash of the feed closes at one of its earlier ones.
+            oldest_ns = 2 * plan.timeframe_ns - MINUTE_NS
+            since_ns = shown_ns - oldest_ns - round(plan.risk.stale_s * 1e9)
             _hold("8", laws.law_8(known, message, self._closes(message.instrument, since_ns), GARBAGE))
         elif isinstance(message, Approved | Refused):
             _hold("7", laws.law_7_once(known, message))
@@ -109,6 +113,7 @@ class Witness:
         self.known = self.on_disk.copy()
         self._at_risk.clear()
         self._grown.clear()
+        self._bare.clear()
 
     def told_risk(self, portfolio: Portfolio) -> None:
         self._at_risk[portfolio.account] = portfolio
@@ -149,10 +154,19 @@ class Witness:
         _hold("2", laws.law_2_sent(self.on_disk, order))
         _hold("9", laws.law_9_sent(draining=draining, order=order))
 
+    def amending(self, order: Order, size: Decimal) -> None:
+        _hold("2", laws.law_2_amending(self.on_disk, order, size))
+
     def accepted(self, order: Order) -> None:
         _hold("1", laws.law_1(self.on_disk, order))
         _hold("7", laws.law_7_accepted(self.known, order))
         self.orders += 1
+
+    def candle(self, now: int) -> None:
+        """A minute has passed in which a process lived."""
+        for account in sorted({plan.account for plan in self._plans.values()}):
+            state = self._exchange.state(account)
+            _hold("stops", laws.guarded_soon(self.known, account, state, self._bare, now, self._instruments))
 
     # ---- once calm, and at an end
 

@@ -149,6 +149,8 @@ class World:
         self._remember(candles.rows)
         for line in self._lines.values():
             line.maybe_drop()
+        if self._system is not None:
+            self.witness.candle(self.now())
         if self.faults.strikes("market_gap"):
             self._gap_until = self.now() + self.faults.between(60, 900)
         if self.now() >= self._gap_until:
@@ -174,6 +176,9 @@ class World:
 
     def sending(self, order: Order) -> None:
         self.witness.sending(order, draining=self._system is not None and self._system.draining)
+
+    def amending(self, order: Order, size: Decimal) -> None:
+        self.witness.amending(order, size)
 
     def accepted(self, account: str, order: Order) -> None:
         self._trace.update(f"{account} {order.client_id} {self.now()}\n".encode())

@@ -219,3 +219,17 @@ def test_what_is_filled_counts_in_the_new_size() -> None:
     assert report
     assert report.state == "filled"
     assert sum(fill.size for fill in floor.fills) == filled + 1
+
+
+def test_an_amended_stop_has_waited_all_along_and_one_that_was_triggered_is_past_it() -> None:
+    floor = Floor()
+    floor.place(order("in", size="40"), TERMS[0])
+    floor.place(order("stop", side="sell", size="40", kind="stop", trigger="95", reduce_only=True), TERMS[0])
+    report = floor.exchange.amend("main", "stop", Decimal(30), Decimal(96))
+    assert report.order
+    assert (report.state, report.order.size, report.order.trigger) == ("working", 30, 96)
+    floor.show(SWAP.symbol, Decimal("95.9"), depth="4")
+    with pytest.raises(Rejected, match="triggered"):
+        floor.exchange.amend("main", "stop", Decimal(35), Decimal(96))
+    floor.show(SWAP.symbol, Decimal("95.9"))
+    assert sum(fill.size for fill in floor.fills if fill.side == "sell") == 30

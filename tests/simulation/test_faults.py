@@ -97,6 +97,9 @@ class Bench:
     def sending(self, order: Order) -> None:
         self.sent.append(order)
 
+    def amending(self, order: Order, size: Decimal) -> None:
+        pass
+
     def accepted(self, account: str, order: Order) -> None:
         self.taken.append(order)
 

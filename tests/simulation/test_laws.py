@@ -28,6 +28,7 @@ from kokex.messages import (
 )
 from kokex.paper.account import Account
 from kokex.paper.matching import Working
+from kokex.ports import OrderReport, VenueState
 from kokex.simulation import laws
 from kokex.simulation.facts import Facts
 
@@ -147,6 +148,13 @@ def test_an_edge_of_a_candle_that_has_not_closed_has_none() -> None:
 def test_nothing_is_sent_before_it_is_on_disk() -> None:
     assert laws.law_2_sent(known(DECISION, APPROVED, intent(ORDER)), ORDER) is None
     assert laws.law_2_sent(known(DECISION, APPROVED), ORDER)
+
+
+def test_no_amend_is_asked_for_before_it_is_on_disk() -> None:
+    amend = replace(intent(replace(STOP, size=ONE)), state="amending")
+    assert laws.law_2_amending(known(amend), STOP, ONE) is None
+    assert laws.law_2_amending(known(amend), STOP, TEN)
+    assert laws.law_2_amending(known(amend, replace(amend, state="working")), STOP, ONE)
 
 
 # ---- 3
@@ -301,6 +309,28 @@ def test_every_position_has_its_stop() -> None:
     assert laws.guarded(venue(TEN), INSTRUMENTS)
     assert laws.guarded(venue(Decimal(11), STOP), INSTRUMENTS)
     assert laws.guarded(venue(-TEN, STOP), INSTRUMENTS)
+
+
+def soon(at: int, bare: dict[tuple[str, str], int], here: Decimal, there: Decimal, *stops: Order) -> str | None:
+    """Of a position that is `here` by the fills on record and `there` at the venue, the first stop open on record."""
+    state = VenueState(
+        cash=ONE, positions=(Position(instrument=SOL, size=there, cost=ONE),),
+        open_orders=tuple(OrderReport(client_id=each.client_id, state="working", order=each) for each in stops),
+    )  # fmt: skip
+    facts = known(*TRADED[:5], replace(fill(ORDER), size=here), *(intent(each) for each in stops[:1]))
+    return laws.guarded_soon(facts, "main", state, bare, at, INSTRUMENTS)
+
+
+def test_a_position_on_record_does_not_lack_its_stop_for_long() -> None:
+    late = laws.BARE_NS + 1
+    small = replace(STOP, size=ONE)
+    assert soon(late, {("main", SOL): 0}, TEN, TEN, STOP) is None
+    bare: dict[tuple[str, str], int] = {}
+    assert soon(0, bare, TEN, TEN, small) is None
+    assert "for 9" in (soon(late, bare, TEN, TEN, small) or "")
+    assert soon(late, bare, TEN, TEN, small, replace(STOP, client_id="kabc4S2", size=TEN - ONE)) is None
+    assert bare == {}
+    assert soon(late, {("main", SOL): 0}, TEN, ONE, small) is None  # the rest was sold, and nobody has heard of it
 
 
 def test_coins_too_few_to_sell_need_none() -> None:

@@ -4,7 +4,15 @@ from decimal import Decimal
 
 from kokex.adapters.okx import units
 from kokex.adapters.okx.units import AccountMode
-from kokex.adapters.okx.wire.trade import AmendOrder, AttachedAlgo, CancelAlgo, CancelOrder, PlaceAlgo, PlaceOrder
+from kokex.adapters.okx.wire.trade import (
+    AmendAlgo,
+    AmendOrder,
+    AttachedAlgo,
+    CancelAlgo,
+    CancelOrder,
+    PlaceAlgo,
+    PlaceOrder,
+)
 from kokex.messages import Instrument, Order, OrderKind
 from kokex.ports import Rejected
 
@@ -87,6 +95,19 @@ def amending(order: Order, instrument: Instrument, size: Decimal, price: Decimal
         cl_ord_id=order.client_id,
         new_sz=units.order_size(instrument, size),
         new_px=units.limit_price(instrument, order.side, price),
+    )
+
+
+def amending_conditional(order: Order, instrument: Instrument, size: Decimal, trigger: Decimal) -> AmendAlgo:
+    """trade/amend-algos: to this size and trigger. What stays as it is, is left out: a trigger would be judged anew."""
+    moved = None if trigger == order.trigger else units.trigger_price(instrument, order, trigger)
+    stop = order.kind == "stop"
+    return AmendAlgo(
+        inst_id=order.instrument,
+        algo_cl_ord_id=order.client_id,
+        new_sz=units.order_size(instrument, size),
+        new_sl_trigger_px=moved if stop else None,
+        new_tp_trigger_px=None if stop else moved,
     )
 
 

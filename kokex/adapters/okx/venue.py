@@ -27,6 +27,7 @@ from kokex.adapters.okx.reports import (
 )
 from kokex.adapters.okx.requests import (
     amending,
+    amending_conditional,
     cancelling,
     cancelling_conditional,
     is_conditional,
@@ -91,9 +92,14 @@ class OkxVenue:
         return OrderReport(client_id=order.client_id, state="working")
 
     async def amend(self, order: Order, size: Decimal, price: Decimal) -> OrderReport:
-        """To this size (what is filled included) and price; the report says what holds now."""
-        wanted = amending(order, self.instruments[order.instrument], size, price)
-        await self._act("amending", order, lambda: self.rest.amend_order(wanted))
+        """To this size (what is filled included), and price or trigger; the report says what holds now."""
+        instrument = self.instruments[order.instrument]
+        if is_conditional(order):
+            conditional = amending_conditional(order, instrument, size, price)
+            await self._act("amending", order, lambda: self.rest.amend_algos(conditional))
+        else:
+            wanted = amending(order, instrument, size, price)
+            await self._act("amending", order, lambda: self.rest.amend_order(wanted))
         return await self._certain(order)
 
     async def cancel(self, order: Order) -> OrderReport:

@@ -101,6 +101,9 @@ class DirectStore:
     async def unsettled(self, account: str) -> list[Order]:
         return self.ask(queries.unsettled(account))
 
+    async def amending(self, account: str) -> list[str]:
+        return self.ask(queries.amending(account))
+
     async def fills_of_unsettled(self, account: str) -> list[Fill]:
         return self.ask(queries.fills_of_unsettled(account))
 

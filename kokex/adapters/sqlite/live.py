@@ -116,6 +116,9 @@ class LiveStore:
     async def unsettled(self, account: str) -> list[Order]:
         return await self.ask(queries.unsettled(account))
 
+    async def amending(self, account: str) -> list[str]:
+        return await self.ask(queries.amending(account))
+
     async def fills_of_unsettled(self, account: str) -> list[Fill]:
         return await self.ask(queries.fills_of_unsettled(account))
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kokex.messages import (
     SETTLED,
@@ -75,6 +76,7 @@ _fill = msgspec.json.Decoder(Fill)
 _portfolio = msgspec.json.Decoder(Portfolio)
 _news_item = msgspec.json.Decoder(NewsItem)
 
+_RECORD = 'j.body, o.size, o."trigger", o.state, o.filled, o.reason, o.at, o.updated'
 _SETTLED = "(" + ", ".join(f"'{state}'" for state in sorted(SETTLED)) + ")"
 
 
@@ -82,11 +84,12 @@ def _messages(rows: list[Cells]) -> list[Message]:
     return [_message.decode(body) for (body,) in rows]
 
 
-def _order(body: str) -> Order:
+def _order(body: str, size: str, trigger: str | None) -> Order:
+    """As it was intended, and amended since."""
     order = _update.decode(body).order
     if order is None:
         raise msgspec.ValidationError("the intent on record carries no order")
-    return order
+    return replace(order, size=Decimal(size), trigger=None if trigger is None else Decimal(trigger))
 
 
 def _candles(rows: list[Cells]) -> list[Candle]:
@@ -111,10 +114,18 @@ def candles(instrument: str, span_ns: int, last: int) -> Query[list[Candle]]:
 
 def unsettled(account: str) -> Query[list[Order]]:
     return Query(
-        f"""SELECT j.body FROM orders o JOIN journal j ON j.id = o.id
+        f"""SELECT j.body, o.size, o."trigger" FROM orders o JOIN journal j ON j.id = o.id
         WHERE o.account = ? AND o.state NOT IN {_SETTLED} ORDER BY o.id""",
         (account,),
-        lambda rows: [_order(body) for (body,) in rows],
+        lambda rows: [_order(*row) for row in rows],
+    )
+
+
+def amending(account: str) -> Query[list[str]]:
+    return Query(
+        "SELECT client_id FROM orders WHERE account = ? AND state = 'amending' ORDER BY id",
+        (account,),
+        lambda rows: [client_id for (client_id,) in rows],
     )
 
 
@@ -243,7 +254,7 @@ def accounts() -> Query[list[str]]:
 def orders(account: str | None = None, *, open_only: bool = False, last: int = 100) -> Query[list[OrderRecord]]:
     """The newest `last` orders, oldest first; of one account, or of all."""
     return Query(
-        f"""SELECT j.body, o.state, o.filled, o.reason, o.at, o.updated FROM orders o JOIN journal j ON j.id = o.id
+        f"""SELECT {_RECORD} FROM orders o JOIN journal j ON j.id = o.id
         WHERE (? IS NULL OR o.account = ?) AND (NOT ? OR o.state NOT IN {_SETTLED})
         ORDER BY o.id DESC LIMIT ?""",
         (account, account, open_only, max(last, 0)),
@@ -253,7 +264,7 @@ def orders(account: str | None = None, *, open_only: bool = False, last: int = 1
 
 def order(client_id: str) -> Query[OrderRecord | None]:
     return Query(
-        """SELECT j.body, o.state, o.filled, o.reason, o.at, o.updated FROM orders o JOIN journal j ON j.id = o.id
+        f"""SELECT {_RECORD} FROM orders o JOIN journal j ON j.id = o.id
         WHERE o.client_id = ?""",
         (client_id,),
         lambda rows: _record(rows[0]) if rows else None,
@@ -261,9 +272,14 @@ def order(client_id: str) -> Query[OrderRecord | None]:
 
 
 def _record(row: Cells) -> OrderRecord:
-    body, state, filled, reason, at, updated = row
+    body, size, trigger, state, filled, reason, at, updated = row
     return OrderRecord(
-        order=_order(body), state=state, filled=Decimal(filled), reason=reason, placed_ns=at, updated_ns=updated
+        order=_order(body, size, trigger),
+        state=state,
+        filled=Decimal(filled),
+        reason=reason,
+        placed_ns=at,
+        updated_ns=updated,
     )
 
 

@@ -71,6 +71,7 @@ UPDATE = f"""UPDATE orders SET
         state = {_unless_settled("state")},
         filled = CASE WHEN CAST(? AS REAL) > CAST(filled AS REAL) THEN ? ELSE filled END
     WHERE client_id = ?"""
+AMEND = """UPDATE orders SET size = ?, "trigger" = NULLIF(?, '') WHERE client_id = ?"""
 FILL = "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 FUNDING = "INSERT INTO fundings VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 PORTFOLIO = "INSERT INTO portfolios VALUES (?, ?, ?, ?, ?)"
@@ -97,8 +98,8 @@ class Batch:
     """The parameters of each statement."""
 
     __slots__ = (
-        "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "letters", "models",
-        "portfolios", "posted", "remarks", "resolutions", "said", "saved", "unwritten", "updates", "verdicts",
+        "amends", "calls", "candles", "decisions", "fills", "fundings", "inputs", "intents", "journal", "letters",
+        "models", "portfolios", "posted", "remarks", "resolutions", "said", "saved", "unwritten", "updates", "verdicts",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -108,6 +109,7 @@ class Batch:
         self.intents: list[Params] = []
         self.unwritten: dict[str, list[Any]] = {}  # client id -> its parameters among the intents
         self.updates: list[Params] = []
+        self.amends: list[Params] = []
         self.fills: list[Params] = []
         self.fundings: list[Params] = []
         self.portfolios: list[Params] = []
@@ -130,6 +132,7 @@ class Batch:
             (VERDICT, self.verdicts),
             (INTENT, self.intents),
             (UPDATE, self.updates),
+            (AMEND, self.amends),
             (FILL, self.fills),
             (FUNDING, self.fundings),
             (PORTFOLIO, self.portfolios),
@@ -204,6 +207,8 @@ def _order_update(b: Batch, m: OrderUpdate) -> None:
             intent[_STATE], intent[_REASON] = m.state, m.reason
         if m.filled > Decimal(intent[_FILLED]):
             intent[_FILLED] = filled
+    if o is not None and m.state not in {"intent", "amending"}:  # what an amend came to
+        b.amends.append((str(o.size), "" if o.trigger is None else str(o.trigger), m.client_id))
 
 
 def _fill(b: Batch, m: Fill) -> None:

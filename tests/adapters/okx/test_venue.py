@@ -36,7 +36,7 @@ from kokex.adapters.okx.wire.trade import (
 )
 from kokex.market.positions import apply_fill, cash_change, flat
 from kokex.messages import Fill, Funding, Link, Message, Order, OrderUpdate
-from kokex.ports import Ambiguous, FillReport, Rejected
+from kokex.ports import Ambiguous, FillReport, Post, Rejected
 from tests.adapters.okx.exchange.servers import Running, exchange
 
 SWAP, SPOT = "BTC-USDT-SWAP", "ETH-USDT"
@@ -60,11 +60,13 @@ class Desk:
         self.rest = rest
         self.venue = venue
         self.posted: list[Message] = []
+        self.hears: Post = lambda actor, message: None  # an executor, if there is one
         self.number = 0
 
     def post(self, actor: str, message: Message) -> None:
         assert actor == "executor[main]"
         self.posted.append(message)
+        self.hears(actor, message)
 
     def order(self, **fields: Any) -> Order:
         self.number += 1
@@ -143,6 +145,11 @@ def test_a_market_order_trades_and_its_stop_guards_until_cancelled(server: Runni
         assert report.state == "working"
         assert report.order
         assert report.order.trigger == stop.trigger
+        report = await venue.amend(stop, Decimal("0.3"), touch.bid - 600)
+        assert report.order
+        assert (report.order.size, report.order.trigger) == (Decimal("0.3"), touch.bid - 600)
+        with pytest.raises(Rejected, match="trigger_through"):
+            await venue.amend(stop, entry.size, touch.bid + 500)
         assert (await venue.cancel(stop)).state == "cancelled"
         leave = desk.order(side="sell", reduce_only=True)
         await venue.place(leave)

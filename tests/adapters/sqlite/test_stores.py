@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from kokex.adapters.sqlite import queries
 from kokex.adapters.sqlite.direct import DirectStore
@@ -291,3 +292,37 @@ def test_an_update_of_an_unknown_order_is_kept_in_the_journal_only(play: Callabl
 
 def test_whatever_is_journaled_is_written() -> None:
     assert WRITERS.keys() >= JOURNALED
+
+
+@pytest.mark.parametrize("one_batch", [True, False])
+def test_a_stop_is_read_back_as_it_was_amended_and_one_in_doubt_is_named(
+    play: Callable[[Scenario], Path], one_batch: bool
+) -> None:
+    def stop(number: int, state: OrderState, size: int) -> OrderUpdate:
+        terms = replace(order("stop"), size=Decimal(size), trigger=Decimal(90 + size))
+        return replace(update(number, "stop", state, "0", ""), order=terms)
+
+    async def scenario(store: Stores) -> None:
+        async def say(*told: OrderUpdate) -> tuple[list[str], Decimal]:
+            for each in told:
+                if not one_batch:
+                    await store.commit()
+                store.append(each)
+            await store.commit()
+            (there,) = await store.unsettled("main")
+            return await store.amending("main"), there.size
+
+        store.append(intent(1, "stop"))
+        size = order("stop").size
+        assert await say(update(2, "stop", "working", "0", "")) == ([], size)
+        assert await say(stop(3, "amending", 7)) == (["stop"], size)
+        assert await say(stop(4, "working", 7), stop(5, "amending", 5), stop(6, "working", 5)) == ([], Decimal(5))
+        assert await say(stop(7, "amending", 4)) == (["stop"], Decimal(5))
+        store.append(update(8, "stop", "cancelled", "0", ""))
+        await store.commit()
+        assert await store.amending("main") == []
+
+    with Reader(play(scenario)) as reader:
+        record = reader.ask(queries.order("stop"))
+        assert record
+        assert (record.order.size, record.order.trigger) == (5, 95)
