@@ -288,7 +288,7 @@ class OrderExecutor(Actor):
             work.order = replace(work.order, size=report.order.size, price=report.order.price or work.order.price)
         if report.state in SETTLED:
             work.ended = report
-        if max(report.filled, work.ended.filled if work.ended else ZERO) > work.filled:
+        if report.filled > work.filled or (work.ended and work.ended.filled > work.filled):
             self.reconciling.fetch_trades()
         elif work.ended:
             self.update(work.order, work.ended.state, reason=work.ended.reason)

@@ -148,9 +148,10 @@ class Protection:
 
     def attach(self, order: Order, stop: Decimal | None) -> Order:
         """The order with its protective stop, where it opens a position and the venue makes one of it."""
+        if not self._attaches or stop is None or order.reduce_only or order.trigger is not None:
+            return order
         guard = self._guard(order.plan, order.instrument)
-        turns = bool(guard.open) and (guard.open > 0) != (order.side == "buy")  # then it closes something first
-        if not self._attaches or stop is None or order.reduce_only or order.trigger is not None or turns:
+        if guard.open and (guard.open > 0) != (order.side == "buy"):  # then it closes something first
             return order
         attached = self._stop(order, order.size, stop)
         guard.stops[attached.client_id] = attached

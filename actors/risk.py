@@ -158,7 +158,7 @@ class RiskKeeper(Actor):
             if update.order and update.state == "intent":  # a protective stop
                 self._working[update.client_id] = Working(update.order, update.order.trigger or ZERO)
             return
-        working.last_fill = max(working.last_fill, update.fill)
+        working.last_fill = update.fill or working.last_fill
         if update.state not in SETTLED:
             return
         if update.instrument in self._reducing and working.order.reduce_only and working.order.trigger is None:
@@ -278,12 +278,12 @@ class RiskKeeper(Actor):
         held = closable(instrument, self._held(decision, portfolio))
         if not held:
             raise Refusal("nothing_to_close", f"no position in {instrument.symbol}")
-        side: Side = "sell" if held > 0 else "buy"
+        side: Side = "sell" if held > ZERO else "buy"
         open_size = abs(held)
         for working in self._working.values():
             if working.is_market_exit(instrument.symbol, decision.plan, side):
                 open_size -= working.order.size
-        if open_size <= 0:
+        if open_size <= ZERO:
             raise Refusal("already_closing", "an order that closes it is under way")
         size = decision.size or (half(instrument, open_size) if decision.act == "reduce" else open_size)
         # A remainder below the venue's minimum is closed by the smallest order there is: it only reduces.

@@ -15,6 +15,8 @@ from msgspec import Struct
 
 from kokex.messages import Act, Signal
 
+ZERO = Decimal(0)
+
 Spent = Mapping[str, int]  # strategy -> the side it said when a position was opened on it
 
 
@@ -37,7 +39,7 @@ def vote(signals: Mapping[str, Signal], held: Decimal, *, may_short: bool, min_c
     mean = total / len(signals)
     side = (mean > 0) - (mean < 0)
     conviction = max(1, min(5, round(abs(mean) * 5)))
-    own = (held > 0) - (held < 0)
+    own = (held > ZERO) - (held < ZERO)
     if not reasons:
         if own:
             return Wish("close", 3, None, ("no strategy wants the position any longer",))
@@ -71,7 +73,7 @@ def now_spent(spent: Spent, signals: Mapping[str, Signal], held: Decimal) -> dic
     """A signal that went, or turned, may come again; one that agrees with the position is being traded on."""
     now = {name: side for name, side in spent.items() if name not in signals or signals[name].side == side}
     if held:
-        now.update(agreeing(signals, 1 if held > 0 else -1))
+        now.update(agreeing(signals, 1 if held > ZERO else -1))
     return now
 
 

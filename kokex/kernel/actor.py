@@ -83,8 +83,7 @@ class Actor:
             outlet = self._cell.outlets[type(message)]
         except KeyError:
             raise Unwired(f"{self._cell.name} has no wire for {type(message).__name__}") from None
-        if outlet.journaled:
-            tap = system.tap
+        if tap := outlet.tap:
             tap(message)
         for lane in outlet.lanes:
             if lane.pending < lane.limit:

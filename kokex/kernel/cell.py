@@ -114,12 +114,12 @@ class Callback(Struct, eq=False):
 class Outlet:
     """Where one type of message goes from one actor."""
 
-    __slots__ = ("journaled", "keyed", "lanes")
+    __slots__ = ("keyed", "lanes", "tap")
 
     def __init__(self) -> None:
         self.lanes: list[Lane] = []
         self.keyed: list[tuple[str, str, dict[str, Lane]]] = []  # attribute, target, key -> lane
-        self.journaled = False
+        self.tap: Callable[[Message], None] | None = None  # puts it on record
 
 
 @final

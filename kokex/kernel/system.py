@@ -148,7 +148,8 @@ class System:
             self.questions.lanes.update({(cell.name, wire.message, lane.cell.name): lane for lane in targets.values()})
             return
         outlet = cell.outlets.setdefault(wire.message, Outlet())
-        outlet.journaled = wire.message in self.hooks.journaled
+        if wire.message in self.hooks.journaled:
+            outlet.tap = self.tap
         if wire.by:
             outlet.keyed.append((wire.by, wire.target, dict(targets)))
         else:

@@ -12,6 +12,7 @@ from kokex.market.money import EXACT, divide, multiply, remainder
 from kokex.messages import Instrument, Side
 
 Rounding = Literal["down", "up", "nearest"]
+ZERO = Decimal(0)
 _ROUNDING = {"down": ROUND_FLOOR, "up": ROUND_CEILING, "nearest": ROUND_HALF_EVEN}
 
 
@@ -27,7 +28,7 @@ def exact(price: float) -> Decimal:
 
 def floor_size(instrument: Instrument, size: Decimal) -> Decimal:
     """The size in whole lots, towards zero: never more than asked."""
-    return _stepped(size, instrument.lot, ROUND_FLOOR) if size >= 0 else -_stepped(-size, instrument.lot, ROUND_FLOOR)
+    return -_stepped(-size, instrument.lot, ROUND_FLOOR) if size < ZERO else _stepped(size, instrument.lot, ROUND_FLOOR)
 
 
 def is_tradable(instrument: Instrument, size: Decimal) -> bool:
@@ -44,7 +45,7 @@ def closable(instrument: Instrument, held: Decimal) -> Decimal:
     if instrument.kind == "swap" or not held:
         return held
     size = floor_size(instrument, held)
-    return size if abs(size) >= instrument.minimum else Decimal(0)
+    return size if abs(size) >= instrument.minimum else ZERO
 
 
 def round_price(instrument: Instrument, price: Decimal, rounding: Rounding) -> Decimal:

@@ -43,12 +43,12 @@ def trade(
 
     Raises ValueError for a size that is not above zero.
     """
-    if size <= 0:
+    if size <= _ZERO:
         raise ValueError(f"a trade of size {size}")
     signed = size if side == "buy" else -size
     held = position.size
     cost, realised, opened = position.cost, position.realised, signed
-    if held and (held < 0) != (signed < 0):
+    if held and (held < _ZERO) != (side == "sell"):
         closing = min(size, abs(held))
         closed = closing.copy_sign(held)  # the part of the held size that goes
         released = _share(position, closing)

@@ -44,8 +44,8 @@ class Account(Struct, eq=False):
 
     def reducible(self, order: Order) -> Decimal:
         """How much an order can reduce its position by."""
-        size = self.position(order.instrument).size
-        return max(ZERO, -size if order.side == "buy" else size)
+        held = self.position(order.instrument).size
+        return abs(held) if held and (held < ZERO) == (order.side == "buy") else ZERO
 
     def book(self, fill: Fill, instrument: Instrument) -> None:
         """Takes a fill into positions, cash and the list of fills."""
@@ -118,6 +118,7 @@ class Funds:
         self._instruments = instruments
         self._marks = marks
         self._rules = rules
+        self._fee = max(ZERO, rules.taker_fee)  # what a trade may cost; a rebate is not counted on
 
     def lack(self, account: Account, order: Order, size: Decimal, price: Decimal, *, beside_orders: bool) -> str:
         needed = self.needed(account, order.instrument, order.side, size, price)
@@ -171,7 +172,7 @@ class Funds:
         if not grows:
             return ZERO
         worth = notional(instrument, grows, price)
-        fee = multiply(notional(instrument, size, price), max(ZERO, self._rules.taker_fee))
+        fee = multiply(notional(instrument, size, price), self._fee)
         return add(worth if instrument.kind == "spot" else self._margin(account, worth), fee)
 
     def _margin(self, account: Account, worth: Decimal) -> Decimal:

@@ -10,10 +10,11 @@ import time
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from msgspec.structs import replace
 
+from actors.indicator import Indicator
 from kokex.adapters.host.chance import Random
 from kokex.adapters.host.csv import CandleColumns, Progress, read_candles
 from kokex.adapters.sqlite import queries
@@ -30,7 +31,7 @@ from kokex.paper.venue import PaperVenue
 from kokex.simulation.recorded import Playing, Recordings
 from kokex.topology import JOURNALED, JOURNALED_POSTS, Ports, Variant, build
 
-BATCH = 4_000  # journal rows between two writes
+BATCH = 2_000  # journal rows between two writes: some 2 MB of messages
 YOUNG = 1_000_000  # objects between two looks for garbage
 STEPS = 100  # of the progress that is told
 MESSAGES = 2  # of an instant's candles: to the feed, and on to the indicator
@@ -130,7 +131,7 @@ def driver_of(setup: Setup, store: DirectStore, hooks: Hooks | None = None) -> I
 
     def skim(until_ns: int) -> tuple[int, int]:
         relieve()
-        passed, at = market.skim(until_ns, cell.actor.scouts)  # type: ignore[union-attr]
+        passed, at = market.skim(until_ns, cast(Indicator, cell.actor).scouts)
         return MESSAGES * passed, at
 
     return Inline(system, skim)
