@@ -34,7 +34,7 @@ def arithmetic(precision: Precision = "fp32") -> Arithmetic:
         return arithmetic()._replace(matrix=Half)
     if native.available():
         return Arithmetic(
-            native.Digits if native.tiles() else native.Panels, native.PanelMemory, _native_direction, native.gate
+            native.Digits if native.tiles() else native.Panels, native.NativeMemory, _native_direction, native.gate
         )
     return torchs()
 

@@ -9,24 +9,32 @@
 
 #include <math.h>
 
+#include "native_amx.h"
+
 #define PANEL 48
 #define EXPORT __attribute__((visibility("default")))
 
 /* B contexts, S paths of each, m fresh rows of each path; H heads. query: [B][H][S * m][width] by the strides given.
    key: for each of B * H, `length` columns in panels of depth `width`; value: `width` columns in panels of depth
-   `length`. own_key, own_value: [B * H * S][room][width], of which `used` are filled, the fresh rows last.
-   causal: row i of the context sees rows 0 to i; without paths of its own then. out: [B * S * m][H * width] */
+   `length`; or both in block fixed point, of `width` inputs and `length`: then there are scales, else they are null.
+   own_key, own_value: [B * H * S][room][width], of which `used` are filled, the fresh rows last. causal: row i of the
+   context sees rows 0 to i; without paths of its own then. out: [B * S * m][H * width] */
 struct attention {
     const float *query;
     long query_batch, query_head, query_row;
-    const float *key, *value, *own_key, *own_value;
+    const void *key, *value;
+    const float *key_scales, *value_scales, *own_key, *own_value;
     float *out;
     long batch, heads, paths, fresh, width, length, used, room, causal;
 };
 
 /* One of the B * H. */
 struct head {
-    const float *query, *key, *value, *own_key, *own_value;
+    const float *query, *own_key, *own_value;
+    union {
+        const float *panels;
+        struct digits digits;
+    } key, value;
     float *out;
 };
 
@@ -36,16 +44,27 @@ static inline long least(long a, long b) { return a < b ? a : b; }
 
 static inline long rounded(long count) { return (count + 15) / 16 * 16; }
 
+static struct digits digits_of(const char *digits, const float *scales, long i, long in, long out) {
+    const long size = DIGITS * ((in + 63) / 64 * 64) * rounded(out), spans = (in + SPAN - 1) / SPAN;
+    return (struct digits){digits + i * size, scales + i * spans * out, in, out};
+}
+
 static struct head head_of(const struct attention *a, long i) {
     const long batch = i / a->heads, place = i % a->heads, own = i * a->paths * a->room * a->width;
-    return (struct head){
+    struct head head = {
         .query = a->query + batch * a->query_batch + place * a->query_head,
-        .key = a->key + i * a->width * rounded(a->length),
-        .value = a->value + i * rounded(a->width) * a->length,
         .own_key = a->own_key + own,
         .own_value = a->own_value + own,
         .out = a->out + (batch * a->paths * a->fresh * a->heads + place) * a->width,
     };
+    if (a->key_scales) {
+        head.key.digits = digits_of(a->key, a->key_scales, i, a->width, a->length);
+        head.value.digits = digits_of(a->value, a->value_scales, i, a->length, a->width);
+    } else {
+        head.key.panels = (const float *)a->key + i * a->width * rounded(a->length);
+        head.value.panels = (const float *)a->value + i * rounded(a->width) * a->length;
+    }
+    return head;
 }
 
 /* How many rows of the context, and of its own path, a fresh row sees, and where the latter start. */
@@ -89,7 +108,7 @@ EXPORT void kokex_multiply(int lanes, const float *x, long rows, long in, const 
     CALL(multiply, x, rows, in, w, out, bias, y, add);
 }
 
-/* room: scratch of 10 * (length + used + width + 64) floats */
+/* room: scratch of 16 * (length + used + width + 64) floats, and 3 * SPAN * 16 + 64 bytes */
 EXPORT void kokex_attend(int lanes, const struct attention *a, float *room) { CALL(attend, a, room); }
 
 /* Rows of x at a length of 1, but for `extra` under the root. */

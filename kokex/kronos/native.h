@@ -135,17 +135,44 @@ INLINE float NAME(largest)(const float *scores, long count) {
     return most;
 }
 
+/* Rows of queries through the keys of the context, the first `seen` of them at least. */
+static TARGET void NAME(ask)(const struct attention *a, const struct head *of, const float *query, long count,
+                             long seen, float *scores, long to_row, void *room) {
+#ifdef AMX
+    if (a->key_scales) {
+        product(query, a->query_row, count, a->width, of->key.digits, seen, 0, scores, to_row, 0, room);
+        return;
+    }
+#endif
+    for (long n = 0; n < seen; n += PANEL)
+        NAME(panel)(count, least(PANEL, rounded(a->length) - n), query, a->query_row, of->key.panels + n * a->width,
+                    a->width, 0, a->width, scores + n, to_row);
+}
+
+/* Rows of scores through the values of the context, the first `seen` of them. */
+static TARGET void NAME(answer)(const struct attention *a, const struct head *of, const float *scores, long count,
+                                long from_row, long seen, float *sum, void *room) {
+    const long wide = rounded(a->width);
+#ifdef AMX
+    if (a->key_scales) {
+        product(scores, from_row, count, seen, of->value.digits, a->width, 0, sum, wide, 0, room);
+        return;
+    }
+#endif
+    for (long n = 0; n < wide; n += PANEL)
+        NAME(panel)(count, least(PANEL, wide - n), scores, from_row, of->value.panels + n * a->length, seen, 0, seen,
+                    sum + n, wide);
+}
+
 /* The exponentials of the scores of `count` rows from `row` on, [count][padded length + padded used], and of each row
    what its sum is to be divided by. */
 static TARGET void NAME(score)(const struct attention *a, const struct head *of, long row, long count, float *scores,
-                               float *scale) {
+                               float *scale, void *room) {
     const long padded = rounded(a->length), spare = rounded(a->used), to_row = padded + spare;
     const long seen = shared_by(a, row + count - 1);
-    const long scored = least(padded, (seen + PANEL - 1) / PANEL * PANEL); /* whole panels */
+    const long scored = rounded(seen);
     const float *query = of->query + row * a->query_row;
-    for (long n = 0; n < scored; n += PANEL)
-        NAME(panel)(count, least(PANEL, padded - n), query, a->query_row, of->key + n * a->width, a->width, 0, a->width,
-                    scores + n, to_row);
+    NAME(ask)(a, of, query, count, seen, scores, to_row, room);
     for (long r = 0; r < count; r++, scores += to_row, query += a->query_row) {
         const float *key = of->own_key + own_of(a, row + r);
         const long used = used_by(a, row + r);
@@ -161,12 +188,9 @@ static TARGET void NAME(score)(const struct attention *a, const struct head *of,
 
 /* The values, weighed by those scores. */
 static TARGET void NAME(mix)(const struct attention *a, const struct head *of, long row, long count,
-                             const float *scores, const float *scale, float *sum) {
+                             const float *scores, const float *scale, float *sum, void *room) {
     const long padded = rounded(a->length), wide = rounded(a->width), from_row = padded + rounded(a->used);
-    const long seen = shared_by(a, row + count - 1);
-    for (long n = 0; n < wide; n += PANEL)
-        NAME(panel)(count, least(PANEL, wide - n), scores, from_row, of->value + n * a->length, seen, 0, seen, sum + n,
-                    wide);
+    NAME(answer)(a, of, scores, count, from_row, shared_by(a, row + count - 1), sum, room);
     for (long r = 0; r < count; r++, scores += from_row, sum += wide) {
         const float *value = of->own_value + own_of(a, row + r);
         float *to = of->out + (row + r) * a->heads * a->width;
@@ -177,14 +201,16 @@ static TARGET void NAME(mix)(const struct attention *a, const struct head *of, l
 }
 
 static TARGET void NAME(attend)(const struct attention *a, float *room) {
-    const long rows = a->paths * a->fresh, blocks = (rows + ROWS - 1) / ROWS;
-    float *sum = room + ROWS * (rounded(a->length) + rounded(a->used)), scale[ROWS];
+    const long most = a->key_scales ? 16 : ROWS; /* at once: what a tile has */
+    const long rows = a->paths * a->fresh, blocks = (rows + most - 1) / most;
+    float *sum = room + most * (rounded(a->length) + rounded(a->used)), scale[16];
+    void *rest = sum + most * rounded(a->width);
     for (long i = 0; i < a->batch * a->heads; i++) {
         const struct head of = head_of(a, i);
         for (long block = 0, row = 0, count; block < blocks; block++, row += count) {
             count = (rows - row) / (blocks - block);
-            NAME(score)(a, &of, row, count, room, scale);
-            NAME(mix)(a, &of, row, count, room, scale, sum);
+            NAME(score)(a, &of, row, count, room, scale, rest);
+            NAME(mix)(a, &of, row, count, room, scale, sum, rest);
         }
     }
 }

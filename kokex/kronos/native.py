@@ -6,6 +6,7 @@ with AVX2 or AVX-512; without them torch does the same. On a processor with AMX 
 
 import ctypes
 import mmap
+from collections.abc import Callable
 from contextlib import suppress
 from ctypes import c_float, c_int, c_long, c_void_p
 from importlib.util import find_spec
@@ -26,7 +27,7 @@ class _Attention(ctypes.Structure):
     _fields_ = (
         ("query", c_void_p),
         *((name, c_long) for name in ("query_batch", "query_head", "query_row")),
-        *((name, c_void_p) for name in ("key", "value", "own_key", "own_value", "out")),
+        *((name, c_void_p) for name in ("key", "value", "key_scales", "value_scales", "own_key", "own_value", "out")),
         *((name, c_long) for name in ("batch", "heads", "paths", "fresh", "width", "length", "used", "room", "causal")),
     )
 
@@ -36,7 +37,7 @@ def _tiles(library: ctypes.CDLL) -> bool:
     if not library.kokex_tiles():
         return False
     a, n = c_void_p, c_long
-    library.kokex_cut.argtypes = (a, n, n, a, a)
+    library.kokex_cut.argtypes = (a, n, n, n, c_int, a, a)
     library.kokex_multiply_cut.argtypes = (a, n, n, a, a, n, a, a, c_int, a)
     library.kokex_cut.restype = library.kokex_multiply_cut.restype = None
     return True
@@ -140,9 +141,25 @@ class Panels:
         assert _LIBRARY
         _LIBRARY.kokex_multiply(
             _LANES, x.data_ptr(), x.shape[0], self.into, self.weight.data_ptr(), self.out,
-            None if self.bias is None else self.bias.data_ptr(), to.data_ptr(), add,
+            _address(self.bias), to.data_ptr(), add,
         )  # fmt: skip
         return to
+
+
+def _cut(x: Tensor, put: Callable[[int], Tensor], *, turned: bool = False) -> tuple[Tensor, Tensor]:
+    """Matrices [..., out, in], or turned, [..., in, out] -> their digits, for which `put` makes room, and scales."""
+    x = x.contiguous()
+    into, out = x.shape[-2:] if turned else x.shape[:-3:-1]
+    count = x.numel() // (into * out)
+    digits = put(count * 3 * (-(-into // 64) * 64) * (-(-out // 16) * 16))
+    scales = x.new_empty(count * -(-into // _SPAN) * out)
+    assert _LIBRARY
+    _LIBRARY.kokex_cut(x.data_ptr(), count, out, into, turned, digits.data_ptr(), scales.data_ptr())
+    return digits, scales
+
+
+def _bytes(count: int) -> Tensor:
+    return torch.empty(count, dtype=torch.uint8)
 
 
 class Digits:
@@ -150,14 +167,8 @@ class Digits:
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.out, self.into = weight.shape
-        self.weight = _SHELF.room(3 * (-(-self.into // 64) * 64) * (-(-self.out // 16) * 16))
-        self.scales = weight.new_empty(-(-self.into // _SPAN), self.out)
+        self.weight, self.scales = _cut(weight, _SHELF.room)
         self.bias = None if bias is None else bias.contiguous()
-        weight = weight.contiguous()
-        assert _LIBRARY
-        _LIBRARY.kokex_cut(
-            weight.data_ptr(), self.out, self.into, self.weight.data_ptr(), self.scales.data_ptr()
-        )  # fmt: skip
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._multiplied(x, x.new_empty(x.shape[0], self.out), add=False)
@@ -168,19 +179,27 @@ class Digits:
     def _multiplied(self, x: Tensor, to: Tensor, *, add: bool) -> Tensor:
         x = x.contiguous()
         rows = x.shape[0]
-        room = torch.empty(3 * _SPAN * (rows + 15) + 4 * rows, dtype=torch.uint8)
+        room = _bytes(3 * _SPAN * (rows + 15) + 4 * rows)
         assert _LIBRARY
         _LIBRARY.kokex_multiply_cut(
             x.data_ptr(), rows, self.into, self.weight.data_ptr(), self.scales.data_ptr(), self.out,
-            None if self.bias is None else self.bias.data_ptr(), to.data_ptr(), add, room.data_ptr(),
+            _address(self.bias), to.data_ptr(), add, room.data_ptr(),
         )  # fmt: skip
         return to
 
 
-class PanelMemory(Memory):
+class NativeMemory(Memory):
+    """Of keys and values in panels, or in block fixed point."""
+
     def __init__(self, key: Tensor, value: Tensor) -> None:
         super().__init__(key, value)
-        self.key, self.value = panels(key.transpose(2, 3)), panels(value)
+        self.scales: tuple[Tensor | None, Tensor | None] = None, None
+        if tiles():
+            self.key, key_scales = _cut(key, _bytes)
+            self.value, value_scales = _cut(value, _bytes, turned=True)
+            self.scales = key_scales, value_scales
+        else:
+            self.key, self.value = panels(key.transpose(2, 3)), panels(value)
 
     @classmethod
     def read(cls, query: Tensor, key: Tensor, value: Tensor) -> tuple[Self, Tensor]:
@@ -196,13 +215,18 @@ class PanelMemory(Memory):
         own_key, own_value = self.suffix
         asked = _Attention(
             query.data_ptr(), query.stride(0), query.stride(1), query.stride(3) if fresh > 1 else query.stride(2),
-            self.key.data_ptr(), self.value.data_ptr(), own_key.data_ptr(), own_value.data_ptr(), out.data_ptr(),
-            batch, heads, paths, fresh, width, self.length, self.used, own_key.shape[1], causal,
+            self.key.data_ptr(), self.value.data_ptr(), *map(_address, self.scales), own_key.data_ptr(),
+            own_value.data_ptr(), out.data_ptr(), batch, heads, paths, fresh, width, self.length, self.used,
+            own_key.shape[1], causal,
         )  # fmt: skip
-        room = query.new_empty(10 * (self.length + self.used + width + 64))
+        room = query.new_empty(16 * (self.length + self.used + width + 64 + _SPAN))
         assert _LIBRARY
         _LIBRARY.kokex_attend(_LANES, ctypes.byref(asked), room.data_ptr())
         return out
+
+
+def _address(x: Tensor | None) -> int | None:
+    return None if x is None else x.data_ptr()
 
 
 def direction(x: Tensor, extra: float) -> Tensor:

@@ -16,13 +16,9 @@
    How weights lie: 512 inputs, then the next; of those 16 outputs, then the next; of those the inputs by 64; of those
    the digits; a digit of 16 x 64 is a tile, [inputs / 4][output][4]. What is left is filled with zeros. */
 
-#define EXPORT __attribute__((visibility("default")))
+#include "native_amx.h"
 
-#if defined(__x86_64__) && defined(__linux__) && defined(__has_include)
-#if __has_include(<amxint8intrin.h>)
-#define AMX
-#endif
-#endif
+#define EXPORT __attribute__((visibility("default")))
 
 #ifdef AMX
 
@@ -32,13 +28,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define TARGET __attribute__((target("avx512f,amx-tile,amx-int8")))
+#define TARGET __attribute__((target("avx512f,avx512bw,amx-tile,amx-int8")))
 
 #define SIDE 16   /* rows of a tile, and its groups of four */
 #define DEPTH 64  /* inputs of a tile */
 #define TILE (SIDE * DEPTH)
-#define SPAN 512 /* inputs of one scale: their digits, of 16 rows and 16 outputs, fit the first cache */
-#define DIGITS 3
 #define LINE 64   /* bytes of the cache's */
 #define AHEAD (DIGITS * TILE / LINE / 6) /* lines to fetch with each of six products */
 
@@ -48,14 +42,14 @@ static inline long tiles(long count, long each) { return (count + each - 1) / ea
 
 static inline __mmask16 first(long count) { return count >= 16 ? 0xffff : count > 0 ? (1 << count) - 1 : 0; }
 
-/* `in` inputs, at most SPAN, of rows `apart` floats from each other -> their digits, `step` rows to a tile and all tiles
+/* `in` inputs, at most SPAN, of rows that are `x_row` floats apart -> their digits, `step` rows to a tile and all tiles
    of those side by side, and what sums[0] is to be multiplied with. A row with something that is no finite number is
    none throughout. */
-static TARGET void cut(const float *x, long rows, long apart, long in, long step, char *to, float *scales) {
+static TARGET void cut(const float *x, long x_row, long rows, long in, long step, char *to, float *scales) {
     const __m512i half = _mm512_set1_epi32(0x808080), magnitude = _mm512_set1_epi32(0x7fffffff);
     const long wide = tiles(in, DEPTH) * DEPTH, size = step * DEPTH;
-    for (long row = 0; row < rows; row++, x += apart) {
-        __m512i most = _mm512_setzero_si512(); /* bits: as whole numbers they are in order, and NaN is the greatest */
+    for (long row = 0; row < rows; row++, x += x_row) {
+        __m512i most = _mm512_setzero_si512(); /* bits: as whole numbers they are in order, NaN above all */
         for (long k = 0; k < in; k += 16)
             most = _mm512_max_epi32(most, _mm512_and_epi32(_mm512_maskz_loadu_epi32(first(in - k), x + k), magnitude));
         const int bits = _mm512_reduce_max_epi32(most);
@@ -65,41 +59,49 @@ static TARGET void cut(const float *x, long rows, long apart, long in, long step
         const float limit = 8355700.0f;       /* 127, 127, 127 is 8355711; the rest is for rounding */
         scales[row] = bits < 0x7f800000 ? top / limit * 65536.0f : __builtin_nanf("");
         const __m512 scale = _mm512_set1_ps(limit / top);
-        char *place = to + row / step * wide * DIGITS * step + row % step * DEPTH;
-        for (long k = 0; k < wide; k += 16) {
-            const __m512 part = _mm512_maskz_loadu_ps(first(in - k), x + k);
-            /* Half of its range is added to each digit, which makes carries of the signs, and is taken off each. */
-            __m512i q = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(part, scale)), half);
-            q = _mm512_xor_epi32(q, half);
-            char *tile = place + k / DEPTH * DIGITS * size + k % DEPTH;
-            _mm_storeu_si128((__m128i *)tile, _mm512_cvtepi32_epi8(_mm512_srli_epi32(q, 16)));
-            _mm_storeu_si128((__m128i *)(tile + size), _mm512_cvtepi32_epi8(_mm512_srli_epi32(q, 8)));
-            _mm_storeu_si128((__m128i *)(tile + 2 * size), _mm512_cvtepi32_epi8(q));
+        char *tile = to + row / step * wide * DIGITS * step + row % step * DEPTH;
+        for (long k = 0; k < in; k += DEPTH, tile += DIGITS * size) {
+            __m512i q[4];
+            for (int i = 0; i < 4; i++) {
+                const __m512 part = _mm512_maskz_loadu_ps(first(in - k - 16 * i), x + k + 16 * i);
+                /* Half of its range is added to each digit, which makes carries of the signs, and taken off below. */
+                q[i] = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(part, scale)), half);
+            }
+            for (int digit = 0; digit < DIGITS; digit++) {
+                const __m512i shift = _mm512_set1_epi32(8 * (DIGITS - 1 - digit)), byte = _mm512_set1_epi32(0xff);
+                __m512i each[4];
+                for (int i = 0; i < 4; i++) each[i] = _mm512_and_epi32(_mm512_srlv_epi32(q[i], shift), byte);
+                /* Which shuffles the 64 inputs, but those of rows and of weights alike. */
+                const __m512i packed = _mm512_packus_epi16(_mm512_packus_epi32(each[0], each[1]),
+                                                           _mm512_packus_epi32(each[2], each[3]));
+                _mm512_storeu_si512(tile + digit * size, _mm512_xor_si512(packed, _mm512_set1_epi8(-128)));
+            }
         }
     }
 }
 
 /* A block of the result: what the tiles summed up, and where it goes. */
 struct block {
-    int sums[DIGITS][SIDE][16] __attribute__((aligned(LINE)));
+    int (*sums)[SIDE][16];
     const float *row_scales, *scales, *bias;
     float *to;
-    long rows, width, done;
+    long to_row, rows, width, done;
+    int add;
 };
 
 /* Of the block the rows up to `stop`. */
-static inline __attribute__((always_inline)) TARGET void finish(struct block *b, long stop, long out, int add) {
+static inline __attribute__((always_inline)) TARGET void finish(struct block *b, long stop) {
     const __m512 digit = _mm512_set1_ps(1.0f / 256.0f);
     const __mmask16 columns = first(b->width);
     const __m512 scales = _mm512_maskz_loadu_ps(columns, b->scales);
     const __m512 bias = b->bias ? _mm512_maskz_loadu_ps(columns, b->bias) : _mm512_setzero_ps();
     for (; b->done < stop; b->done++) {
-        float *to = b->to + b->done * out;
+        float *to = b->to + b->done * b->to_row;
         __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[2][b->done]));
         sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[1][b->done])));
         sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[0][b->done])));
         sum = _mm512_fmadd_ps(_mm512_mul_ps(sum, scales), _mm512_set1_ps(b->row_scales[b->done]), bias);
-        if (add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(columns, to));
+        if (b->add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(columns, to));
         _mm512_mask_storeu_ps(to, columns, sum);
     }
 }
@@ -122,26 +124,59 @@ static TARGET void configure(long rows) {
 EXPORT TARGET int kokex_tiles(void) {
     enum { ASK = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA */
     unsigned a, b, c, d;
-    if (!__builtin_cpu_supports("avx512f") || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
+    if (!__builtin_cpu_supports("avx512bw") || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
     const unsigned both = 1u << 24 | 1u << 25; /* AMX-TILE, AMX-INT8 */
     return (d & both) == both && syscall(SYS_arch_prctl, ASK, TILE_DATA) == 0;
 }
 
-/* weight[out][in] -> digits[3 * in, rounded up to 64, * out, rounded up to 16], scales[spans][out] */
-EXPORT TARGET void kokex_cut(const float *weight, long out, long in, char *digits, float *scales) {
-    int (*tile)[SIDE] = (int (*)[SIDE])digits;
-    for (long start = 0; start < in; start += SPAN, scales += out) {
-        const long span = least(SPAN, in - start), panel = tiles(span, DEPTH) * DIGITS;
-        for (long n = 0; n < out; n += SIDE) {
-            memset(tile, 0, panel * TILE);
-            cut(weight + n * in + start, least(SIDE, out - n), in, span, SIDE, (char *)tile, scales + n);
-            for (long i = 0; i < panel; i++, tile += SIDE) /* as rows have it: [output][inputs / 4][4] */
-                for (int r = 0; r < SIDE; r++)
-                    for (int c = 0; c < r; c++) {
-                        const int kept = tile[r][c];
-                        tile[r][c] = tile[c][r];
-                        tile[c][r] = kept;
-                    }
+/* [output][inputs / 4][4], as it is for rows -> [inputs / 4][output][4]: blocks of 1, 2, 4 and 8 across the diagonal
+   change places. */
+static TARGET void turn(char *tile) {
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i row[SIDE];
+    for (int r = 0; r < SIDE; r++) row[r] = _mm512_loadu_si512(tile + r * DEPTH);
+    for (int side = 1; side < SIDE; side *= 2) {
+        const __mmask16 right = _mm512_test_epi32_mask(lane, _mm512_set1_epi32(side));
+        const __m512i above = _mm512_mask_add_epi32(lane, right, lane, _mm512_set1_epi32(SIDE - side));
+        const __m512i below = _mm512_mask_add_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(side)), right, lane,
+                                                    _mm512_set1_epi32(SIDE));
+        for (int r = 0; r < SIDE; r++) {
+            if (r & side) continue;
+            const __m512i kept = row[r];
+            row[r] = _mm512_permutex2var_epi32(kept, above, row[r + side]);
+            row[r + side] = _mm512_permutex2var_epi32(kept, below, row[r + side]);
+        }
+    }
+    for (int r = 0; r < SIDE; r++) _mm512_storeu_si512(tile + r * DEPTH, row[r]);
+}
+
+/* x[in][..], `count` outputs of it, at most 16 -> to[output][in] */
+static TARGET void column(const float *x, long x_row, long count, long in, float to[SIDE][SPAN]) {
+    char tile[TILE];
+    for (long k = 0; k < in; k += SIDE) {
+        for (long r = 0; r < SIDE; r++) {
+            const __mmask16 there = k + r < in ? first(count) : 0;
+            _mm512_storeu_ps(tile + r * DEPTH, _mm512_maskz_loadu_ps(there, x + (k + r) * x_row));
+        }
+        turn(tile);
+        for (long r = 0; r < SIDE; r++) _mm512_storeu_ps(to[r] + k, _mm512_loadu_ps(tile + r * DEPTH));
+    }
+}
+
+/* `count` matrices, [out][in] each or turned, [in][out] -> what `struct digits` holds of each, one after the other */
+EXPORT TARGET void kokex_cut(const float *x, long count, long out, long in, int turned, char *digits, float *scales) {
+    float columns[SIDE][SPAN];
+    for (long i = 0; i < count; i++, x += out * in) {
+        for (long start = 0; start < in; start += SPAN, scales += out) {
+            const long span = least(SPAN, in - start), panel = tiles(span, DEPTH) * DIGITS;
+            for (long n = 0; n < out; n += SIDE) {
+                const long outputs = least(SIDE, out - n);
+                const float *from = turned ? columns[0] : x + n * in + start;
+                if (turned) column(x + start * out + n, out, outputs, span, columns);
+                memset(digits, 0, panel * TILE);
+                cut(from, turned ? SPAN : in, outputs, span, SIDE, digits, scales + n);
+                for (long each = 0; each < panel; each++, digits += TILE) turn(digits);
+            }
         }
     }
 }
@@ -153,13 +188,15 @@ EXPORT TARGET void kokex_cut(const float *weight, long out, long in, char *digit
         else _tile_loadd(tile, from, DEPTH);             \
     } while (0)
 
-/* One span of what follows. x: digits of its rows, step * blocks of them; to: y, bias and scales as the first block has
-   them. */
-static TARGET void multiply(const char *x, long rows, long step, long deep, const char *w, long out, struct block to,
-                            int add) {
-    const long blocks = tiles(rows, step), size = step * DEPTH, panel = deep * DIGITS * TILE;
-    const long pace = tiles(AHEAD, blocks);
-    struct block both[2] = {to, to}, *now = both, *before = both + 1; /* one is finished while the tiles sum up the other */
+/* One span of what follows. x: digits of its rows, `step` to a tile, `deep` tiles each; w: panels of 16 outputs, so
+   many bytes from one to the next; to: the first block's. */
+static TARGET void multiply(const char *x, long rows, long step, long deep, const char *w, long panel, long out,
+                            struct block to) {
+    const long blocks = tiles(rows, step), size = step * DEPTH, pace = tiles(AHEAD, blocks);
+    int sums[2][DIGITS][SIDE][16] __attribute__((aligned(LINE)));
+    struct block both[2] = {to, to}, *now = both, *before = both + 1; /* finished while the tiles are busy with `now` */
+    now->sums = sums[0];
+    before->sums = sums[1];
     for (long n = 0; n < out; n += SIDE, w += panel) {
         for (long block = 0; block < blocks; block++) {
             const char *a = x + block * deep * DIGITS * size, *b = w;
@@ -183,7 +220,7 @@ static TARGET void multiply(const char *x, long rows, long step, long deep, cons
                 FETCH;
                 LOAD(7, b + 2 * TILE, blocks == 1);
                 _tile_dpbssd(1, 4, 6);
-                finish(before, before->rows * (k + 1) / deep, out, add);
+                finish(before, before->rows * (k + 1) / deep);
                 FETCH;
                 LOAD(5, a + 2 * size, blocks > 1);
                 _tile_dpbssd(2, 3, 7);
@@ -197,7 +234,7 @@ static TARGET void multiply(const char *x, long rows, long step, long deep, cons
             now->row_scales = to.row_scales + block * step;
             now->scales = to.scales + n;
             now->bias = to.bias ? to.bias + n : 0;
-            now->to = to.to + block * step * out + n;
+            now->to = to.to + block * step * to.to_row + n;
             now->rows = least(step, rows - block * step);
             now->width = least(SIDE, out - n);
             now->done = 0;
@@ -206,25 +243,32 @@ static TARGET void multiply(const char *x, long rows, long step, long deep, cons
             before = last;
         }
     }
-    finish(before, before->rows, out, add);
+    finish(before, before->rows);
 }
 
-/* y[rows][out] = x[rows][in] w + bias, or added to y. room: 3 * 512 * (rows + 15) + 4 * rows bytes */
-EXPORT TARGET void kokex_multiply_cut(const float *x, long rows, long in, const char *w, const float *scales, long out,
-                                      const float *bias, float *y, int add, char *room) {
-    const long blocks = tiles(rows, SIDE), step = tiles(rows, blocks);
-    float *row_scales = (float *)(room + blocks * step * DIGITS * SPAN);
-    struct block to = {.row_scales = row_scales, .scales = scales, .bias = bias, .to = y};
+TARGET void product(const float *x, long x_row, long rows, long in, struct digits w, long out, const float *bias,
+                    float *y, long y_row, int add, char *room) {
+    const long step = tiles(rows, tiles(rows, SIDE));
+    float *row_scales = (float *)(room + 3 * SPAN * tiles(rows, step) * step);
+    struct block to = {
+        .row_scales = row_scales, .scales = w.scales, .bias = bias, .to = y, .to_row = y_row, .add = add};
+    configure(step);
     for (long start = 0; start < in; start += SPAN) {
-        const long span = least(SPAN, in - start), deep = tiles(span, DEPTH);
-        cut(x + start, rows, in, span, step, room, row_scales);
-        configure(step);
-        multiply(room, rows, step, deep, w, out, to, add || start);
-        w += tiles(out, SIDE) * deep * DIGITS * TILE;
-        to.scales += out;
+        const long span = least(SPAN, in - start), panel = tiles(least(SPAN, w.in - start), DEPTH) * DIGITS * TILE;
+        cut(x + start, x_row, rows, span, step, room, row_scales);
+        __asm__ volatile("" ::: "memory"); /* gcc's intrinsics do not say what they read */
+        multiply(room, rows, step, tiles(span, DEPTH), w.tiles, panel, out, to);
+        w.tiles += tiles(w.out, SIDE) * panel;
+        to.scales += w.out;
         to.bias = 0;
+        to.add = 1;
     }
     _tile_release();
+}
+
+EXPORT void kokex_multiply_cut(const float *x, long rows, long in, const char *digits, const float *scales, long out,
+                               const float *bias, float *y, int add, char *room) {
+    product(x, in, rows, in, (struct digits){digits, scales, in, out}, out, bias, y, out, add, room);
 }
 
 #else
