@@ -65,13 +65,12 @@ class Tasks:
     async def _perform(self, call: Call) -> None:
         outcome: object = call.too_late
         if call.wanted:
-            with anyio.CancelScope() as scope:
+            with anyio.move_on_after(call.timeout_s) as scope:
                 call.cancel = scope.cancel
-                with anyio.move_on_after(call.timeout_s):
-                    try:
-                        outcome = await call.function(*call.args)
-                    except Exception as error:
-                        outcome = Failure(type(error).__name__, str(error))
+                try:
+                    outcome = await call.function(*call.args)
+                except Exception as error:
+                    outcome = Failure(type(error).__name__, str(error))
         self._under_way -= 1
         if call.wanted:
             self._system.finish(call, outcome, max(self._clock.now(), self._system.now))
