@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import get_args
 
 from kokex.adapters.host.chance import Random
+from kokex.adapters.sqlite.rows import WRITERS
 from kokex.config import Account, Config
 from kokex.kernel.system import System
 from kokex.kernel.wires import ANYONE, KERNEL, OUTSIDE, TAP
@@ -31,7 +32,7 @@ from kokex.messages import (
 from kokex.paper.exchange import Exchange
 from kokex.paper.matching import Rules
 from kokex.paper.venue import PaperVenue
-from kokex.topology import CHAT_WIRES, JOURNALED, PEOPLE_WIRES, Ports, build
+from kokex.topology import CHAT_WIRES, JOURNALED, JOURNALED_POSTS, PEOPLE_WIRES, Ports, build
 from kokex.topology import WIRES as TRADING_WIRES
 from tests.actors.desk import Deaf, memory
 
@@ -125,6 +126,10 @@ def test_every_message_that_somebody_sends_has_a_reader_or_is_for_the_record() -
 def test_the_journal_has_every_message_from_edge_on_and_no_market_data() -> None:
     every = {kind.__name__ for kind in get_args(AnyMessage)}
     assert {kind.__name__ for kind in JOURNALED} == every - MARKET_DATA - OWN_RECORD
+
+
+def test_the_store_keeps_all_that_is_journaled() -> None:
+    assert WRITERS.keys() >= JOURNALED | JOURNALED_POSTS
 
 
 def test_the_kernel_tells_of_lifecycles_and_the_tap_alone_reads_forecasts_and_answers() -> None:

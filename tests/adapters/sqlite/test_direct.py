@@ -43,6 +43,28 @@ async def test_a_backtest_writes_by_itself_when_a_batch_is_full_and_no_sooner(tm
     store.close()
 
 
+def test_what_was_gathered_is_written_when_the_store_is_relieved_of_a_full_batch_and_no_sooner(tmp_path: Path) -> None:
+    store = direct(tmp_path / "kokex.db", batch=10)
+
+    def written() -> int:
+        with closing(sqlite3.connect(tmp_path / "kokex.db")) as connection:
+            return connection.execute("SELECT count(*) FROM journal").fetchone()[0]
+
+    for number in range(1, 10):
+        store.gather(decision(number))
+    store.relieve()
+    assert written() == 0
+    for number in range(10, 15):
+        store.gather(decision(number))
+    assert written() == 0
+    store.relieve()
+    assert written() == 14
+    store.gather(decision(15))  # after a batch too
+    store.flush()
+    assert written() == 15
+    store.close()
+
+
 def test_the_same_rows_make_the_same_tables_however_they_were_batched(tmp_path: Path) -> None:
     dumps: list[list[str]] = []
     for name, batch in (("a", 0), ("b", 3), ("c", 1000)):
