@@ -95,15 +95,20 @@ static inline __attribute__((always_inline)) TARGET void finish(struct block *b,
     const __mmask16 columns = first(b->width);
     const __m512 scales = _mm512_maskz_loadu_ps(columns, b->scales);
     const __m512 bias = b->bias ? _mm512_maskz_loadu_ps(columns, b->bias) : _mm512_setzero_ps();
-    for (; b->done < stop; b->done++) {
-        float *to = b->to + b->done * b->to_row;
-        __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[2][b->done]));
-        sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[1][b->done])));
-        sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[0][b->done])));
-        sum = _mm512_fmadd_ps(_mm512_mul_ps(sum, scales), _mm512_set1_ps(b->row_scales[b->done]), bias);
-        if (b->add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(columns, to));
+    const float *row_scales = b->row_scales;
+    const int (*sums)[SIDE][16] = (const int (*)[SIDE][16])b->sums;
+    const long to_row = b->to_row;
+    const int add = b->add;
+    float *to = b->to + b->done * to_row;
+    for (long r = b->done; r < stop; r++, to += to_row) {
+        __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums[2][r]));
+        sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(sums[1][r])));
+        sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(sums[0][r])));
+        sum = _mm512_fmadd_ps(_mm512_mul_ps(sum, scales), _mm512_set1_ps(row_scales[r]), bias);
+        if (add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(columns, to));
         _mm512_mask_storeu_ps(to, columns, sum);
     }
+    b->done = stop;
 }
 
 static TARGET void configure(long rows) {
@@ -193,6 +198,7 @@ EXPORT TARGET void kokex_cut(const float *x, long count, long out, long in, int 
 static TARGET void multiply(const char *x, long rows, long step, long deep, const char *w, long panel, long out,
                             struct block to) {
     const long blocks = tiles(rows, step), size = step * DEPTH, pace = tiles(AHEAD, blocks);
+    const long share = tiles(step, deep);
     int sums[2][DIGITS][SIDE][16] __attribute__((aligned(LINE)));
     struct block both[2] = {to, to}, *now = both, *before = both + 1; /* finished while the tiles are busy with `now` */
     now->sums = sums[0];
@@ -220,7 +226,7 @@ static TARGET void multiply(const char *x, long rows, long step, long deep, cons
                 FETCH;
                 LOAD(7, b + 2 * TILE, blocks == 1);
                 _tile_dpbssd(1, 4, 6);
-                finish(before, before->rows * (k + 1) / deep);
+                finish(before, least(before->rows, share * (k + 1)));
                 FETCH;
                 LOAD(5, a + 2 * size, blocks > 1);
                 _tile_dpbssd(2, 3, 7);
