@@ -44,6 +44,7 @@ static inline long least(long a, long b) { return a < b ? a : b; }
 
 static inline long rounded(long count) { return (count + 15) / 16 * 16; }
 
+/* The i-th of many such matrices. */
 static struct digits digits_of(const char *digits, const float *scales, long i, long in, long out) {
     const long size = DIGITS * ((in + 63) / 64 * 64) * rounded(out), spans = (in + SPAN - 1) / SPAN;
     return (struct digits){digits + i * size, scales + i * spans * out, in, out};

@@ -77,6 +77,7 @@ def available() -> bool:
 
 
 def tiles() -> bool:
+    """Whether matrices are multiplied in block fixed point."""
     return available() and _TILES
 
 
@@ -163,7 +164,7 @@ def _bytes(count: int) -> Tensor:
 
 
 class Digits:
-    """A Matrix in block fixed point, three bytes a weight: as exact as single precision, and faster."""
+    """A Matrix in block fixed point, three bytes a weight: about as exact as single precision, and faster."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.out, self.into = weight.shape

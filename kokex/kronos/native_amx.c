@@ -95,7 +95,7 @@ static inline __attribute__((always_inline)) TARGET void finish(struct block *b,
     const __mmask16 columns = first(b->width);
     const __m512 scales = _mm512_maskz_loadu_ps(columns, b->scales);
     const __m512 bias = b->bias ? _mm512_maskz_loadu_ps(columns, b->bias) : _mm512_setzero_ps();
-    const float *row_scales = b->row_scales;
+    const float *row_scales = b->row_scales; /* copies, which what is stored below cannot have changed */
     const int (*sums)[SIDE][16] = (const int (*)[SIDE][16])b->sums;
     const long to_row = b->to_row;
     const int add = b->add;
