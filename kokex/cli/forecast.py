@@ -110,7 +110,7 @@ class Asked(NamedTuple):
     type=click.Choice(["fp32", "bf16"]),
     default="fp32",
     show_default=True,
-    help="bf16 is faster where the processor has it; the digits are others.",
+    help="bf16 is faster on processors with AVX-512 BF16 and no AMX; the digits are others.",
 )
 @JSON
 def forecast(

@@ -147,7 +147,7 @@ class Kronos(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     threads: Annotated[int, Range(least=1, most=64)] = 1
     idle_s: Seconds = 300.0  # without a question for so long it ends
     memory_mb: Annotated[int, Range(least=200, most=1_000_000)] = 700  # if it takes more it is ended after its answer
-    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: faster where the processor has it, the digits are others
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: faster with AVX-512 BF16 and no AMX; other digits
 
 
 class Risk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
