@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from actors.work import Work
 from kokex.market.instruments import closable, safe_price
-from kokex.market.money import EXACT, add
+from kokex.market.money import add
 from kokex.market.positions import change
 from kokex.market.sizing import opposite
 from kokex.messages import Alarm, Fill, Mark, Order, OrderState, Side
@@ -195,7 +195,7 @@ class Protection:
         trigger = safe_price(instrument, opposite(entry.side), guard.trigger)
         may_grow = [work for work, _ in covering if work.order.trigger == trigger and executor.amending.may(work)]
         if missing > 0 and may_grow:
-            executor.amending.amend(may_grow[0], EXACT.add(may_grow[0].order.size, missing))
+            executor.amending.amend(may_grow[0], add(may_grow[0].order.size, missing))
         elif missing > 0 and (instrument.kind == "swap" or missing >= instrument.minimum):
             # A reduce-only order larger than the position does no harm; one below the minimum is refused.
             self._place(guard, entry, max(missing, instrument.minimum), guard.trigger)

@@ -124,27 +124,39 @@ class _Shelf:
 _SHELF = _Shelf()
 
 
-class Panels:
-    """A Matrix."""
+class _Weights:
+    """A Matrix: weights laid out for a kernel that writes its products, or adds them to what is there."""
+
+    out: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        to = x.new_empty(x.shape[0], self.out)
+        self.multiply(x.contiguous(), to, add=False)
+        return to
+
+    def added(self, x: Tensor, to: Tensor) -> Tensor:
+        to = to.contiguous()
+        self.multiply(x.contiguous(), to, add=True)
+        return to
+
+    def multiply(self, x: Tensor, to: Tensor, *, add: bool) -> None:
+        """Rows [N, in], contiguous, by the weights to [N, out]."""
+        raise NotImplementedError
+
+
+class Panels(_Weights):
+    """In single precision."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.out, self.into = weight.shape
         self.weight, self.bias = _SHELF.put(panels(weight.t())), None if bias is None else bias.contiguous()
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return self._multiplied(x, x.new_empty(x.shape[0], self.out), add=False)
-
-    def added(self, x: Tensor, to: Tensor) -> Tensor:
-        return self._multiplied(x, to.contiguous(), add=True)
-
-    def _multiplied(self, x: Tensor, to: Tensor, *, add: bool) -> Tensor:
-        x = x.contiguous()
+    def multiply(self, x: Tensor, to: Tensor, *, add: bool) -> None:
         assert _LIBRARY
         _LIBRARY.kokex_multiply(
             _LANES, x.data_ptr(), x.shape[0], self.into, self.weight.data_ptr(), self.out,
             _address(self.bias), to.data_ptr(), add,
         )  # fmt: skip
-        return to
 
 
 def _cut(x: Tensor, put: Callable[[int], Tensor], *, turned: bool = False) -> tuple[Tensor, Tensor]:
@@ -163,22 +175,15 @@ def _bytes(count: int) -> Tensor:
     return torch.empty(count, dtype=torch.uint8)
 
 
-class Digits:
-    """A Matrix in block fixed point, three bytes a weight: about as exact as single precision, and faster."""
+class Digits(_Weights):
+    """In block fixed point, three bytes a weight: about as exact as single precision, and faster."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.out, self.into = weight.shape
         self.weight, self.scales = _cut(weight, _SHELF.room)
         self.bias = None if bias is None else bias.contiguous()
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return self._multiplied(x, x.new_empty(x.shape[0], self.out), add=False)
-
-    def added(self, x: Tensor, to: Tensor) -> Tensor:
-        return self._multiplied(x, to.contiguous(), add=True)
-
-    def _multiplied(self, x: Tensor, to: Tensor, *, add: bool) -> Tensor:
-        x = x.contiguous()
+    def multiply(self, x: Tensor, to: Tensor, *, add: bool) -> None:
         rows = x.shape[0]
         room = _bytes(3 * _SPAN * (rows + 15) + 4 * rows)
         assert _LIBRARY
@@ -186,7 +191,6 @@ class Digits:
             x.data_ptr(), rows, self.into, self.weight.data_ptr(), self.scales.data_ptr(), self.out,
             _address(self.bias), to.data_ptr(), add, room.data_ptr(),
         )  # fmt: skip
-        return to
 
 
 class NativeMemory(Memory):
