@@ -23,6 +23,8 @@ class Arithmetic(NamedTuple):
     """RMSNorm without its weight and at a length of 1, not of the root of d: that is in the weights too. [rows, d]"""
     gate: Callable[[Tensor], Tensor]
     """SwiGLU, what opens and what is let through side by side: [rows, 2 * f] -> [rows, f]"""
+    fused: Callable[..., native.Fused] | None = None
+    """What a stack of blocks does at once, where that is to be had."""
 
 
 def arithmetic(precision: Precision = "fp32") -> Arithmetic:
@@ -31,10 +33,14 @@ def arithmetic(precision: Precision = "fp32") -> Arithmetic:
         able = torch.cpu.get_capabilities()
         if not (able.get("avx512_bf16") or able.get("amx_bf16")):
             raise ValueError("this processor has no bf16 arithmetic (avx512_bf16 or amx_bf16); precision must be fp32")
-        return arithmetic()._replace(matrix=Half)
+        return arithmetic()._replace(matrix=Half, fused=None)
     if native.available():
         return Arithmetic(
-            native.Digits if native.tiles() else native.Panels, native.NativeMemory, _native_direction, native.gate
+            native.Digits if native.tiles() else native.Panels,
+            native.NativeMemory,
+            _native_direction,
+            native.gate,
+            native.Fused,
         )
     return torchs()
 

@@ -48,7 +48,8 @@ class Source:
         return self.by.matrix(tensors["weight"], tensors["bias"])
 
     def stack(self, prefix: str, count: int, heads: int, by: Arithmetic | None = None) -> Stack:
-        return Stack([Block(self.part(f"{prefix}.{number}."), heads, by or self.by) for number in range(count)])
+        by = by or self.by
+        return Stack([Block(self.part(f"{prefix}.{number}."), heads, by) for number in range(count)], by)
 
 
 class FastTokenizer:

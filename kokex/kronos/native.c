@@ -8,10 +8,12 @@
    C99 with GNU's vectors (gcc, clang). All arrays are of floats and contiguous where nothing else is said. */
 
 #include <math.h>
+#include <string.h>
 
 #include "native_amx.h"
 
 #define PANEL 48
+#define AT_ONCE 512 /* rows between two layers: what they become stays in the second cache */
 #define EXPORT __attribute__((visibility("default")))
 
 /* B contexts, S paths of each, m fresh rows of each path; H heads. query: [B][H][S * m][width] by the strides given.
@@ -20,12 +22,25 @@
    own_key, own_value: [B * H * S][room][width], of which `used` are filled, the fresh rows last. causal: row i of the
    context sees rows 0 to i; without paths of its own then. out: [B * S * m][H * width] */
 struct attention {
-    const float *query;
+    float *query;
     long query_batch, query_head, query_row;
     const void *key, *value;
-    const float *key_scales, *value_scales, *own_key, *own_value;
-    float *out;
+    const float *key_scales, *value_scales;
+    float *own_key, *own_value, *out;
     long batch, heads, paths, fresh, width, length, used, room, causal;
+};
+
+/* Weights in panels, or in block fixed point: then there are scales, else they are null. bias: null for none. */
+struct matrix {
+    const void *weights;
+    const float *scales, *bias;
+    long in, out;
+};
+
+/* A block of a transformer. extra: see kokex_direction. */
+struct block {
+    struct matrix qkv, out, up, down;
+    float extra;
 };
 
 /* One of the B * H. */
@@ -111,6 +126,26 @@ EXPORT void kokex_multiply(int lanes, const float *x, long rows, long in, const 
 
 /* room: scratch of 16 * (length + used + width + 64) floats, and 3 * SPAN * 16 + 64 bytes */
 EXPORT void kokex_attend(int lanes, const struct attention *a, float *room) { CALL(attend, a, room); }
+
+/* What precedes attention. x: rows of [H * width], of m positions each, whose rotations `turns` are, [m][width / 2]
+   complex -> queries, [rows][3 * H * width] of which they are the first third, and the keys and values of `a`'s own.
+   room: for 512 rows at most, 4 * (H * width) floats of each, and what a product takes */
+EXPORT void kokex_project(int lanes, const struct block *b, const struct attention *a, const float *turns,
+                          const float *x, float *room) {
+    CALL(project, b, a, turns, x, room);
+}
+
+/* What follows it: rows of x are changed. */
+EXPORT void kokex_finish(int lanes, const struct block *b, const float *attended, long rows, float *x, float *room) {
+    CALL(finish, b, attended, rows, x, room);
+}
+
+/* All of it, by `count` blocks, each with a memory of its own, for paths that continue a context. Neither queries need be
+   given nor a place for what they attend to. room: 4 * (H * width) floats more for each row */
+EXPORT void kokex_extend(int lanes, long count, const struct block *b, struct attention *const *a, const float *turns,
+                         float *x, float *room) {
+    for (long i = 0; i < count; i++) CALL(extend, b + i, *a[i], turns, x, room);
+}
 
 /* Rows of x at a length of 1, but for `extra` under the root. */
 EXPORT void kokex_direction(int lanes, const float *x, long rows, long width, float extra, float *y) {

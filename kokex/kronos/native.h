@@ -130,9 +130,11 @@ INLINE float NAME(largest)(const float *scores, long count) {
         const NAME(ints) more = next > top;
         top = (V)(((NAME(ints))next & more) | ((NAME(ints))top & ~more));
     }
-    float most = top[0];
-    for (int i = 1; i < LANES; i++) most = top[i] > most ? top[i] : most;
-    return most;
+    float part[LANES];
+    *(V *)part = top;
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
+    return part[0];
 }
 
 /* Rows of queries through the keys of the context, the first `seen` of them at least. */
@@ -232,6 +234,75 @@ static TARGET void NAME(gate)(const float *x, long rows, long width, float *y) {
         }
         for (; c < width; c++) y[c] = x[c] / (1.0f + expf(-x[c])) * x[width + c];
     }
+}
+
+/* Pairs of x by as many complex numbers -> y, which may be x */
+static TARGET void NAME(rotate)(const float *x, const float *turns, long width, float *y) {
+    for (long c = 0; c < width; c += 2) {
+        const float one = x[c], two = x[c + 1], cosine = turns[c], sine = turns[c + 1];
+        y[c] = one * cosine - two * sine;
+        y[c + 1] = two * cosine + one * sine;
+    }
+}
+
+static TARGET void NAME(apply)(const struct matrix *w, const float *x, long rows, float *y, int add, void *room) {
+#ifdef AMX
+    if (w->scales) {
+        const struct digits digits = {w->weights, w->scales, w->in, w->out};
+        product(x, w->in, rows, w->in, digits, w->out, w->bias, y, w->out, add, room);
+        return;
+    }
+#endif
+    NAME(multiply)(x, rows, w->in, w->weights, w->out, w->bias, y, add);
+}
+
+static TARGET void NAME(project)(const struct block *b, const struct attention *a, const float *turns, const float *x,
+                                 float *room) {
+    const long d = a->heads * a->width, rows = a->batch * a->paths * a->fresh;
+    for (long start = 0, count; start < rows; start += count) {
+        count = least(AT_ONCE, rows - start);
+        float *query = a->query + start * 3 * d;
+        NAME(direction)(x + start * d, count, d, b->extra, room);
+        NAME(apply)(&b->qkv, room, count, query, 0, room + count * d);
+        for (long row = start; row < start + count; row++, query += 3 * d) {
+            const long path = row / a->fresh, batch = path / a->paths, fresh = row % a->fresh;
+            const float *turn = turns + fresh * a->width;
+            for (long h = 0; h < a->heads; h++) {
+                float *one = query + h * a->width;
+                const long paths = (batch * a->heads + h) * a->paths + path % a->paths;
+                const long own = (paths * a->room + a->used - a->fresh + fresh) * a->width;
+                NAME(rotate)(one, turn, a->width, one);
+                NAME(rotate)(one + d, turn, a->width, a->own_key + own);
+                memcpy(a->own_value + own, one + 2 * d, sizeof(float) * a->width);
+            }
+        }
+    }
+}
+
+static TARGET void NAME(finish)(const struct block *b, const float *attended, long rows, float *x, float *room) {
+    const long d = b->out.out, inner = b->down.in;
+    for (long count; rows > 0; rows -= count, x += count * d, attended += count * d) {
+        count = least(AT_ONCE, rows);
+        float *row = room, *both = row + count * (d > inner ? d : inner), *rest = both + count * 2 * inner;
+        NAME(apply)(&b->out, attended, count, x, 1, rest);
+        NAME(direction)(x, count, d, b->extra, row);
+        NAME(apply)(&b->up, row, count, both, 0, rest);
+        NAME(gate)(both, count, inner, row);
+        NAME(apply)(&b->down, row, count, x, 1, rest);
+    }
+}
+
+static TARGET void NAME(extend)(const struct block *b, struct attention a, const float *turns, float *x, float *room) {
+    const long d = a.heads * a.width, rows = a.batch * a.paths * a.fresh;
+    a.out = room;
+    a.query = a.out + rows * d;
+    a.query_row = 3 * d;
+    a.query_head = a.width;
+    a.query_batch = a.paths * a.fresh * a.query_row;
+    room = a.query + rows * 3 * d;
+    NAME(project)(b, &a, turns, x, room);
+    NAME(attend)(&a, room);
+    NAME(finish)(b, a.out, rows, x, room);
 }
 
 static TARGET void NAME(choose)(const float *logits, const float *noise, long rows, long count, float top_p,

@@ -5,9 +5,7 @@ with AVX2 or AVX-512; without them torch does the same. On a processor with AMX 
 """
 
 import ctypes
-import mmap
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from ctypes import c_float, c_int, c_long, c_void_p
 from importlib.util import find_spec
 from typing import Self
@@ -16,9 +14,11 @@ import torch
 from torch import Tensor
 
 from kokex.kronos.memory import Memory
+from kokex.kronos.pages import Desk, Shelf
 
 _PANEL, _STEP = 48, 16  # columns of a panel, and what those of the last are a multiple of
 _SPAN = 512  # inputs that share a scale
+_AT_ONCE = 512  # rows between two layers
 
 
 class _Attention(ctypes.Structure):
@@ -30,6 +30,21 @@ class _Attention(ctypes.Structure):
         *((name, c_void_p) for name in ("key", "value", "key_scales", "value_scales", "own_key", "own_value", "out")),
         *((name, c_long) for name in ("batch", "heads", "paths", "fresh", "width", "length", "used", "room", "causal")),
     )
+
+
+class _Matrix(ctypes.Structure):
+    """`struct matrix`"""
+
+    _fields_ = (
+        *((name, c_void_p) for name in ("weights", "scales", "bias")),
+        *((name, c_long) for name in ("into", "out")),
+    )
+
+
+class _Block(ctypes.Structure):
+    """`struct block`"""
+
+    _fields_ = (*((name, _Matrix) for name in ("qkv", "out", "up", "down")), ("extra", c_float))
 
 
 def _tiles(library: ctypes.CDLL) -> bool:
@@ -58,7 +73,10 @@ def _library() -> tuple[ctypes.CDLL | None, int]:
     library.kokex_direction.argtypes = (c_int, a, n, n, c_float, a)
     library.kokex_gate.argtypes = (c_int, a, n, n, a)
     library.kokex_choose.argtypes = (c_int, a, a, n, n, c_float, c_float, a, a, a)
-    for name in ("multiply", "attend", "direction", "gate", "choose"):
+    library.kokex_project.argtypes = (c_int, a, a, a, a, a)
+    library.kokex_finish.argtypes = (c_int, a, a, n, a, a)
+    library.kokex_extend.argtypes = (c_int, n, a, a, a, a, a)
+    for name in ("multiply", "attend", "project", "finish", "extend", "direction", "gate", "choose"):
         getattr(library, f"kokex_{name}").restype = None
     return library, lanes
 
@@ -94,39 +112,16 @@ def panels(columns: Tensor) -> Tensor:
     return to
 
 
-class _Shelf:
-    """Room for weights on pages of 2 MiB: a step reads all of them, and is a fifth faster where each has not to be
-    looked up by pages of 4 KiB. What lies here is freed with the last tensor of its mapping.
-    """
-
-    SIZE = 32 << 20
-    PAGE = 2 << 20
-
-    def __init__(self) -> None:
-        self._mapping, self._used = mmap.mmap(-1, 1), 1
-
-    def put(self, x: Tensor) -> Tensor:
-        return self.room(4 * x.numel()).view(x.dtype).copy_(x.flatten())
-
-    def room(self, count: int) -> Tensor:
-        """So many bytes."""
-        size = -(-count // 64) * 64
-        if self._used + size > len(self._mapping):
-            self._mapping = mmap.mmap(-1, max(self.SIZE, -(-size // self.PAGE) * self.PAGE), mmap.MAP_PRIVATE)
-            with suppress(OSError, AttributeError):  # a kernel without them
-                self._mapping.madvise(mmap.MADV_HUGEPAGE)
-            self._used = 0
-        kept = torch.frombuffer(self._mapping, dtype=torch.uint8, count=count, offset=self._used)
-        self._used += size
-        return kept
-
-
-_SHELF = _Shelf()
+_SHELF, _DESK = Shelf(), Desk()
 
 
 class _Weights:
     """A Matrix: weights laid out for a kernel that writes its products, or adds them to what is there."""
 
+    weight: Tensor
+    scales: Tensor | None = None
+    bias: Tensor | None
+    into: int
     out: int
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -143,13 +138,17 @@ class _Weights:
         """Rows [N, in], contiguous, by the weights to [N, out]."""
         raise NotImplementedError
 
+    def described(self) -> _Matrix:
+        return _Matrix(self.weight.data_ptr(), _address(self.scales), _address(self.bias), self.into, self.out)
+
 
 class Panels(_Weights):
     """In single precision."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.out, self.into = weight.shape
-        self.weight, self.bias = _SHELF.put(panels(weight.t())), None if bias is None else bias.contiguous()
+        self.weight = _SHELF.put(panels(weight.t()))
+        self.bias = None if bias is None else bias.contiguous()
 
     def multiply(self, x: Tensor, to: Tensor, *, add: bool) -> None:
         assert _LIBRARY
@@ -188,7 +187,7 @@ class Digits(_Weights):
         room = _bytes(3 * _SPAN * (rows + 15) + 4 * rows)
         assert _LIBRARY
         _LIBRARY.kokex_multiply_cut(
-            x.data_ptr(), rows, self.into, self.weight.data_ptr(), self.scales.data_ptr(), self.out,
+            x.data_ptr(), rows, self.into, self.weight.data_ptr(), _address(self.scales), self.out,
             _address(self.bias), to.data_ptr(), add, room.data_ptr(),
         )  # fmt: skip
 
@@ -196,38 +195,125 @@ class Digits(_Weights):
 class NativeMemory(Memory):
     """Of keys and values in panels, or in block fixed point."""
 
-    def __init__(self, key: Tensor, value: Tensor) -> None:
+    def __init__(self, key: Tensor, value: Tensor, put: Callable[[int], Tensor] = _bytes) -> None:
+        """`put` makes room for the digits."""
         super().__init__(key, value)
-        self.scales: tuple[Tensor | None, Tensor | None] = None, None
+        scales: tuple[Tensor | None, Tensor | None] = None, None
         if tiles():
-            self.key, key_scales = _cut(key, _bytes)
-            self.value, value_scales = _cut(value, _bytes, turned=True)
-            self.scales = key_scales, value_scales
+            key, key_scales = _cut(key, put)
+            value, value_scales = _cut(value, put, turned=True)
+            scales = key_scales, value_scales
         else:
-            self.key, self.value = panels(key.transpose(2, 3)), panels(value)
+            key, value = panels(key.transpose(2, 3)), panels(value)
+        self._kept = key, value, *scales  # what this points to
+        self._asked = _Attention(batch=self.contexts, heads=self.heads, width=self.width, length=self.length)
+        for name, each in zip(("key", "value", "key_scales", "value_scales"), self._kept, strict=True):
+            setattr(self._asked, name, _address(each))
 
     @classmethod
     def read(cls, query: Tensor, key: Tensor, value: Tensor) -> tuple[Self, Tensor]:
         memory = cls(key, value)
         return memory, memory._attended(query.unsqueeze(2), causal=True)
 
+    def reserve(self, paths: int, room: int) -> None:
+        super().reserve(paths, room)
+        self._asked.own_key, self._asked.own_value = (each.data_ptr() for each in self.suffix)
+        self._asked.room = room
+
     def attend(self, query: Tensor) -> Tensor:
         return self._attended(query, causal=False)
+
+    def asked(self, paths: int, fresh: int, *, causal: bool = False) -> _Attention:
+        """By the newest rows of so many paths of each context: all but the query, and where the answer goes."""
+        self._asked.paths, self._asked.fresh, self._asked.causal = paths, fresh, causal
+        self._asked.used = self.used
+        return self._asked
 
     def _attended(self, query: Tensor, *, causal: bool) -> Tensor:
         batch, heads, paths, fresh, width = query.shape
         out = query.new_empty(batch * paths * fresh, heads * width)
-        own_key, own_value = self.suffix
-        asked = _Attention(
-            query.data_ptr(), query.stride(0), query.stride(1), query.stride(3) if fresh > 1 else query.stride(2),
-            self.key.data_ptr(), self.value.data_ptr(), *map(_address, self.scales), own_key.data_ptr(),
-            own_value.data_ptr(), out.data_ptr(), batch, heads, paths, fresh, width, self.length, self.used,
-            own_key.shape[1], causal,
-        )  # fmt: skip
-        room = query.new_empty(16 * (self.length + self.used + width + 64 + _SPAN))
+        asked = self.asked(paths, fresh, causal=causal)
+        asked.query, asked.out = query.data_ptr(), out.data_ptr()
+        asked.query_batch, asked.query_head = query.stride(0), query.stride(1)
+        asked.query_row = query.stride(3) if fresh > 1 else query.stride(2)
+        room = _DESK.room(_attention_bytes(self.length + self.used, width))
         assert _LIBRARY
         _LIBRARY.kokex_attend(_LANES, ctypes.byref(asked), room.data_ptr())
         return out
+
+
+def _attention_bytes(seen: int, width: int) -> int:
+    """That it works in, of so many keys."""
+    return 64 * (seen + width + 64 + _SPAN)
+
+
+class Fused:
+    """The blocks of a transformer, and what is between their products."""
+
+    def __init__(self, blocks: Sequence[Sequence[_Weights]], heads: int, extra: float) -> None:
+        """blocks: of each the weights before and after attention, and both of the feed-forward part. extra: see
+        `direction`.
+        """
+        self._kept = blocks  # what is pointed to
+        described = (_Block(*(each.described() for each in block), extra) for block in blocks)
+        self._blocks = (_Block * len(blocks))(*described)
+        self._heads, self._d, self._inner = heads, blocks[0][1].out, blocks[0][3].into
+
+    def read(self, x: Tensor, turns: Tensor, batch: int, *, memory_only: bool) -> list[Memory]:
+        """See Stack.prefill; x is changed."""
+        rows, d = x.shape
+        length, width = rows // batch, d // self._heads
+        kept, room = self._desk(rows, 6 * rows * d, length)
+        query, own, out = kept.split((3 * rows * d, 2 * rows * d, rows * d))
+        own_key, own_value = own.view(2, batch, self._heads, length, width)
+        asking = {
+            "query": query.data_ptr(), "query_batch": length * 3 * d, "query_head": width, "query_row": 3 * d,
+            "out": out.data_ptr(),
+        }  # fmt: skip
+        its = _Attention(
+            own_key=own_key.data_ptr(), own_value=own_value.data_ptr(), batch=batch, heads=self._heads, paths=1,
+            fresh=length, width=width, used=length, room=length, **asking,
+        )  # fmt: skip
+        shelf = Shelf(4 * own.numel() * len(self._blocks))  # the memories': a step reads them from end to end
+        memories: list[Memory] = []
+        assert _LIBRARY
+        for place in range(len(self._blocks)):
+            block = ctypes.byref(self._blocks, place * ctypes.sizeof(_Block))
+            _LIBRARY.kokex_project(_LANES, block, ctypes.byref(its), turns.data_ptr(), x.data_ptr(), room)
+            memory = NativeMemory(own_key, own_value, shelf.room)
+            memories.append(memory)
+            if memory_only and place == len(self._blocks) - 1:
+                break
+            asked = memory.asked(1, length, causal=True)
+            for name, value in asking.items():
+                setattr(asked, name, value)
+            _LIBRARY.kokex_attend(_LANES, ctypes.byref(asked), room)
+            _LIBRARY.kokex_finish(_LANES, block, out.data_ptr(), rows, x.data_ptr(), room)
+        return memories
+
+    def extend(self, x: Tensor, memories: Sequence[Memory], turns: Tensor, paths: int) -> None:
+        """See Stack.extend; x is changed. The memories are those that `read` made."""
+        rows, d = x.shape
+        fresh = rows // (memories[0].contexts * paths)
+        addresses: list[int] = []
+        for memory in memories:
+            assert isinstance(memory, NativeMemory)
+            memory.used += fresh
+            addresses.append(ctypes.addressof(memory.asked(paths, fresh)))
+        kept, _ = self._desk(rows, 4 * rows * d, memories[0].length + memories[0].used)
+        asked = (c_void_p * len(addresses))(*addresses)
+        assert _LIBRARY
+        _LIBRARY.kokex_extend(
+            _LANES, len(addresses), self._blocks, asked, turns.data_ptr(), x.data_ptr(), kept.data_ptr()
+        )
+
+    def _desk(self, rows: int, kept: int, seen: int) -> tuple[Tensor, int]:
+        """So many floats, and behind them the address of what kernels work in."""
+        count = min(rows, _AT_ONCE)
+        floats = count * (max(self._d, self._inner) + 2 * self._inner)
+        products = 4 * floats + 3 * _SPAN * (count + 15) + 4 * count
+        room = _DESK.room(4 * kept + max(products, _attention_bytes(seen, self._d // self._heads)))
+        return room[: 4 * kept].view(torch.float32), room.data_ptr() + 4 * kept
 
 
 def _address(x: Tensor | None) -> int | None:

@@ -82,33 +82,25 @@ static TARGET void cut(const float *x, long x_row, long rows, long in, long step
 
 /* A block of the result: what the tiles summed up, and where it goes. */
 struct block {
-    int (*sums)[SIDE][16];
-    const float *row_scales, *scales, *bias;
+    const int (*sums)[SIDE][16];
+    const float *row_scales;
     float *to;
-    long to_row, rows, width, done;
+    long to_row, rows;
     int add;
+    __mmask16 columns;
+    __m512 scales, bias;
 };
 
-/* Of the block the rows up to `stop`. */
-static inline __attribute__((always_inline)) TARGET void finish(struct block *b, long stop) {
+/* A row of it. */
+static inline __attribute__((always_inline)) TARGET void finish(const struct block *b, long row) {
     const __m512 digit = _mm512_set1_ps(1.0f / 256.0f);
-    const __mmask16 columns = first(b->width);
-    const __m512 scales = _mm512_maskz_loadu_ps(columns, b->scales);
-    const __m512 bias = b->bias ? _mm512_maskz_loadu_ps(columns, b->bias) : _mm512_setzero_ps();
-    const float *row_scales = b->row_scales; /* copies, which what is stored below cannot have changed */
-    const int (*sums)[SIDE][16] = (const int (*)[SIDE][16])b->sums;
-    const long to_row = b->to_row;
-    const int add = b->add;
-    float *to = b->to + b->done * to_row;
-    for (long r = b->done; r < stop; r++, to += to_row) {
-        __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums[2][r]));
-        sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(sums[1][r])));
-        sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(sums[0][r])));
-        sum = _mm512_fmadd_ps(_mm512_mul_ps(sum, scales), _mm512_set1_ps(row_scales[r]), bias);
-        if (add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(columns, to));
-        _mm512_mask_storeu_ps(to, columns, sum);
-    }
-    b->done = stop;
+    __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[2][row]));
+    sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[1][row])));
+    sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[0][row])));
+    sum = _mm512_fmadd_ps(_mm512_mul_ps(sum, b->scales), _mm512_set1_ps(b->row_scales[row]), b->bias);
+    float *to = b->to + row * b->to_row;
+    if (b->add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(b->columns, to));
+    _mm512_mask_storeu_ps(to, b->columns, sum);
 }
 
 static TARGET void configure(long rows) {
@@ -193,21 +185,32 @@ EXPORT TARGET void kokex_cut(const float *x, long count, long out, long in, int 
         else _tile_loadd(tile, from, DEPTH);             \
     } while (0)
 
+/* Where a product goes: y[rows][..], of outputs with these scales and biases. */
+struct result {
+    const float *row_scales, *scales, *bias;
+    float *y;
+    long y_row;
+    int add;
+};
+
 /* One span of what follows. x: digits of its rows, `step` to a tile, `deep` tiles each; w: panels of 16 outputs, so
-   many bytes from one to the next; to: the first block's. */
+   many bytes from one to the next. */
 static TARGET void multiply(const char *x, long rows, long step, long deep, const char *w, long panel, long out,
-                            struct block to) {
+                            struct result to) {
     const long blocks = tiles(rows, step), size = step * DEPTH, pace = tiles(AHEAD, blocks);
     const long share = tiles(step, deep);
     int sums[2][DIGITS][SIDE][16] __attribute__((aligned(LINE)));
-    struct block both[2] = {to, to}, *now = both, *before = both + 1; /* finished while the tiles are busy with `now` */
-    now->sums = sums[0];
-    before->sums = sums[1];
+    struct block before = {.rows = 0}; /* is finished while the tiles are busy with the next */
+    int turn = 0;
     for (long n = 0; n < out; n += SIDE, w += panel) {
+        const __mmask16 columns = first(out - n);
+        const __m512 scales = _mm512_maskz_loadu_ps(columns, to.scales + n);
+        const __m512 bias = to.bias ? _mm512_maskz_loadu_ps(columns, to.bias + n) : _mm512_setzero_ps();
         for (long block = 0; block < blocks; block++) {
             const char *a = x + block * deep * DIGITS * size, *b = w;
             /* Each block fetches its share of the next panel, so that memory never waits for arithmetic. */
             const char *ahead = w + panel + panel * block / blocks;
+            long row = 0;
             _tile_zero(0);
             _tile_zero(1);
             _tile_zero(2);
@@ -226,7 +229,7 @@ static TARGET void multiply(const char *x, long rows, long step, long deep, cons
                 FETCH;
                 LOAD(7, b + 2 * TILE, blocks == 1);
                 _tile_dpbssd(1, 4, 6);
-                finish(before, least(before->rows, share * (k + 1)));
+                for (const long stop = least(before.rows, share * (k + 1)); row < stop; row++) finish(&before, row);
                 FETCH;
                 LOAD(5, a + 2 * size, blocks > 1);
                 _tile_dpbssd(2, 3, 7);
@@ -234,30 +237,25 @@ static TARGET void multiply(const char *x, long rows, long step, long deep, cons
                 _tile_dpbssd(2, 5, 6);
 #undef FETCH
             }
-            _tile_stored(0, now->sums[0], LINE);
-            _tile_stored(1, now->sums[1], LINE);
-            _tile_stored(2, now->sums[2], LINE);
-            now->row_scales = to.row_scales + block * step;
-            now->scales = to.scales + n;
-            now->bias = to.bias ? to.bias + n : 0;
-            now->to = to.to + block * step * to.to_row + n;
-            now->rows = least(step, rows - block * step);
-            now->width = least(SIDE, out - n);
-            now->done = 0;
-            struct block *const last = now;
-            now = before;
-            before = last;
+            int (*const now)[SIDE][16] = sums[turn ^= 1];
+            _tile_stored(0, now[0], LINE);
+            _tile_stored(1, now[1], LINE);
+            _tile_stored(2, now[2], LINE);
+            before = (struct block){
+                .sums = (const int (*)[SIDE][16])now, .row_scales = to.row_scales + block * step,
+                .to = to.y + block * step * to.y_row + n, .to_row = to.y_row, .rows = least(step, rows - block * step),
+                .add = to.add, .columns = columns, .scales = scales, .bias = bias,
+            };
         }
     }
-    finish(before, before->rows);
+    for (long row = 0; row < before.rows; row++) finish(&before, row);
 }
 
 TARGET void product(const float *x, long x_row, long rows, long in, struct digits w, long out, const float *bias,
                     float *y, long y_row, int add, char *room) {
     const long step = tiles(rows, tiles(rows, SIDE));
     float *row_scales = (float *)(room + 3 * SPAN * tiles(rows, step) * step);
-    struct block to = {
-        .row_scales = row_scales, .scales = w.scales, .bias = bias, .to = y, .to_row = y_row, .add = add};
+    struct result to = {row_scales, w.scales, bias, y, y_row, add};
     configure(step);
     for (long start = 0; start < in; start += SPAN) {
         const long span = least(SPAN, in - start), panel = tiles(least(SPAN, w.in - start), DEPTH) * DIGITS * TILE;

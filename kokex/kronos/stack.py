@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from kokex.kronos.arithmetic import Arithmetic
-from kokex.kronos.layers import rotary_frequencies
+from kokex.kronos.layers import EPSILON, rotary_frequencies
 from kokex.kronos.memory import Memory
 
 Tensors = Mapping[str, Tensor]
@@ -54,16 +54,23 @@ class Block:
 
 
 class Stack:
-    def __init__(self, blocks: list[Block]) -> None:
+    def __init__(self, blocks: list[Block], by: Arithmetic) -> None:
         self.blocks = blocks
+        self.table = torch.empty(0, 1, 1, dtype=torch.complex64)  # of rotations
+        self.fused = None
+        if blocks and by.fused:
+            weights = [(block.qkv, block.out, block.up, block.down) for block in blocks]
+            self.fused = by.fused(weights, blocks[0].heads, blocks[0].heads * blocks[0].width * EPSILON)
 
     def prefill(self, x: Tensor, batch: int, *, memory_only: bool = False) -> tuple[Tensor, list[Memory]]:
-        """x: [B * T, d] -> the same after all blocks, and what the paths share.
+        """x: [B * T, d], which may be overwritten -> the same after all blocks, and what the paths share.
 
         `memory_only`: nobody wants the rows themselves; the last block then stops at its keys and values.
         """
-        memories: list[Memory] = []
         turns = self.turns(0, x.shape[0] // batch)
+        if self.fused:
+            return x, self.fused.read(x, turns, batch, memory_only=memory_only)
+        memories: list[Memory] = []
         for block in self.blocks:
             q, k, v = block.project(x, turns, (batch, 1)).squeeze(3)  # [B, H, T, hd]
             if memory_only and block is self.blocks[-1]:
@@ -75,10 +82,14 @@ class Stack:
         return x, memories
 
     def extend(self, x: Tensor, memories: list[Memory], turns: Tensor, paths: tuple[int, int]) -> Tensor:
-        """x: [N * m, d], m new rows of each path -> the same after all blocks; their keys and values are kept.
+        """x: [N * m, d], m new rows of each path -> the same after all blocks; their keys and values are kept. x may be
+        overwritten.
 
         paths: how many contexts, and paths of each.
         """
+        if self.fused:
+            self.fused.extend(x, memories, turns, paths[1])
+            return x
         for block, memory in zip(self.blocks, memories, strict=True):
             qkv = block.project(x, turns, paths)
             memory.append(qkv[1:])
@@ -87,9 +98,11 @@ class Stack:
 
     def turns(self, start: int, count: int) -> Tensor:
         """The rotations at positions `start` on: [count, 1, hd / 2] complex"""
-        frequencies = rotary_frequencies(self.blocks[0].width) if self.blocks else torch.zeros(1)
-        angles = torch.outer(torch.arange(start, start + count).float(), frequencies)
-        return torch.polar(torch.ones_like(angles), angles).unsqueeze(1)
+        if start + count > len(self.table):
+            frequencies = rotary_frequencies(self.blocks[0].width) if self.blocks else torch.zeros(1)
+            angles = torch.outer(torch.arange(2 * (start + count)).float(), frequencies)
+            self.table = torch.polar(torch.ones_like(angles), angles).unsqueeze(1)
+        return self.table[start : start + count]
 
 
 def paired(x: Tensor, width: int) -> Tensor:

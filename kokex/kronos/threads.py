@@ -1,6 +1,7 @@
 """How torch computes: with how many threads, and what becomes of memory it is through with."""
 
 import ctypes
+import gc
 import os
 from contextlib import suppress
 
@@ -22,7 +23,10 @@ def settle(threads: int = 1) -> None:
 def keep_memory() -> None:
     """From now on what is freed is kept for the next tensor. Given back and asked for again, each of its pages would
     cost a fault: a tenth of a small model's forecast. To be called when the models are read, or what that took is kept.
+    Nor is what there is now looked through for cycles again, which would cost another twentieth.
     """
+    gc.collect()
+    gc.freeze()
     with suppress(AttributeError):  # another C library has no such settings
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_MMAP_THRESHOLD, _NEVER)

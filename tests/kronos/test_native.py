@@ -7,12 +7,13 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kokex.kronos import arithmetic, native
 from kokex.kronos.matrix import Kind
 from kokex.kronos.memory import TorchMemory
+from kokex.kronos.stack import Block, Stack
 
 pytestmark = pytest.mark.skipif(
     native.widest() == 0, reason="no C compiler when it was installed, or another processor"
@@ -75,6 +76,45 @@ def test_paths_attend_over_what_they_share_and_their_own(
         for memory in (plain, ours):
             memory.append(torch.stack(own))
         assert torch.allclose(plain.attend(q), ours.attend(q), atol=4e-5)  # scores are up to 40 here
+
+
+def block(width: int, heads: int, inner: int, seed: int) -> dict[str, Any]:
+    d = heads * width
+    shapes = {f"self_attn.{each}_proj.weight": (d, d) for each in ("q", "k", "v", "out")}
+    shapes |= {f"self_attn.{each}_proj.bias": (d,) for each in ("q", "k", "v", "out")}
+    shapes |= {"ffn.w1.weight": (inner, d), "ffn.w3.weight": (inner, d), "ffn.w2.weight": (d, inner)}
+    tensors = {name: normal(*shape, seed=seed + place) * d**-0.5 for place, (name, shape) in enumerate(shapes.items())}
+    return tensors | {name: 1 + normal(d, seed=seed) * 0.1 for name in ("norm1.weight", "norm2.weight")}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    batch=st.integers(1, 3), heads=st.integers(1, 3), paths=st.integers(1, 11), fresh=st.integers(1, 4),
+    length=st.integers(1, 120), width=st.sampled_from([2, 16, 52, 64]), inner=st.integers(1, 130),
+    memory_only=st.booleans(),
+)  # fmt: skip
+@example(batch=3, heads=2, paths=2, fresh=100, length=250, width=16, inner=600, memory_only=False)  # rows for two turns
+def test_blocks_at_once(
+    batch: int, heads: int, paths: int, fresh: int, length: int, width: int, inner: int, memory_only: bool
+) -> None:
+    tensors = [block(width, heads, inner, seed) for seed in (1, 100)]
+    stacks = [
+        Stack([Block(each, heads, by) for each in tensors], by) for by in (arithmetic.torchs(), arithmetic.arithmetic())
+    ]
+    assert stacks[1].fused
+    x = normal(batch * length, heads * width)
+    (plain, ones), (ours, others) = (each.prefill(x.clone(), batch, memory_only=memory_only) for each in stacks)
+    assert memory_only or torch.allclose(plain, ours, atol=1e-4)
+    for memory in (*ones, *others):
+        memory.reserve(batch * paths, 3 * fresh)
+    for step in range(3):
+        rows = normal(batch * paths * fresh, heads * width, seed=step)
+        turns = stacks[0].turns(length + step * fresh, fresh)
+        plain, ours = (
+            stack.extend(rows.clone(), memories, turns, (batch, paths))
+            for stack, memories in zip(stacks, (ones, others), strict=True)
+        )
+        assert torch.allclose(plain, ours, atol=1e-4)
 
 
 @pytest.mark.parametrize("width", [1, 16, 20, 512])
