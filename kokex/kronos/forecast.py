@@ -22,7 +22,7 @@ from kokex.kronos.sampling import Rule
 FEWEST = 2  # candles; from one there is no deviation
 CLIP = 5.0  # deviations
 EPSILON = 1e-5  # beside a deviation, so that constant prices do not divide by zero
-AT_ONCE = 256  # paths of one instrument; more are made in turns, to bound the memory
+AT_ONCE = 128  # paths, of all instruments; more are made in turns, to bound the memory
 RULE = Rule()
 _FLOOR = 1e-3  # of the last close: no price of a path is lower
 
@@ -70,7 +70,7 @@ class Forecaster:
     def forecast(
         self, series: Sequence[Series], samples: int, *, rule: Rule = RULE, exact: bool = False
     ) -> list[Forecast]:
-        """One Forecast for each series, in their order; those of equal length are generated together.
+        """One Forecast for each series, in their order; those of equal length are generated together, a few at a time.
 
         Looks at no more candles than leave room for the horizon, and makes each candle consistent. `exact` does
         neither, but slides the window as upstream does, at many times the cost. Raises ValueError.
@@ -82,8 +82,10 @@ class Forecaster:
         made: dict[int, Forecast] = {}
         places = sorted(range(len(cut)), key=lambda place: _shape(cut[place]))
         for _, alike in groupby(places, key=lambda place: _shape(cut[place])):
-            group = list(alike)
-            made |= zip(group, self._together([cut[place] for place in group], samples, rule, exact), strict=True)
+            group, few = list(alike), max(1, AT_ONCE // samples)
+            for start in range(0, len(group), few):
+                some = group[start : start + few]
+                made |= zip(some, self._together([cut[place] for place in some], samples, rule, exact), strict=True)
         return [made[place] for place in range(len(cut))]
 
     def _cut(self, series: Series) -> Series:

@@ -34,8 +34,11 @@ class Checkpoint:
         """Raises CheckpointError."""
         self.file = folder / WEIGHTS
         try:
-            with safe_open(self.file, "pt") as opened:
-                held = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+            with safe_open(self.file, "np") as opened:
+                slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+                held = {name: tuple(each.get_shape()) for name, each in slices.items()}
+                # Mapped by torch a file counts as memory of this process, for numpy not; but that has no bfloat16.
+                self._by = "pt" if any(each.get_dtype() == "BF16" for each in slices.values()) else "np"
         except FileNotFoundError:
             raise CheckpointError(f"{self.file}: missing") from None
         except (OSError, SafetensorError) as error:
@@ -58,8 +61,8 @@ class Checkpoint:
 
     def read(self, names: Iterable[str]) -> dict[str, Tensor]:
         """These tensors, float32. The file is mapped only meanwhile: no more of it stays in memory than is kept."""
-        with safe_open(self.file, "pt") as opened:
-            return {name: opened.get_tensor(name).to(torch.float32, copy=True) for name in names}
+        with safe_open(self.file, self._by) as opened:
+            return {name: torch.as_tensor(opened.get_tensor(name)).to(torch.float32, copy=True) for name in names}
 
 
 def load_tokenizer(folder: str | Path) -> Tokenizer:

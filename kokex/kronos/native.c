@@ -13,7 +13,7 @@
 #include "native_amx.h"
 
 #define PANEL 48
-#define AT_ONCE 512 /* rows between two layers: what they become stays in the second cache */
+#define AT_ONCE 512 /* rows from one product to the next, which bounds what lies between */
 #define EXPORT __attribute__((visibility("default")))
 
 /* B contexts, S paths of each, m fresh rows of each path; H heads. query: [B][H][S * m][width] by the strides given.
@@ -37,7 +37,7 @@ struct matrix {
     long in, out;
 };
 
-/* A block of a transformer. extra: see kokex_direction. */
+/* A block of a transformer; `inner` below is what `down` takes. extra: see kokex_direction. */
 struct block {
     struct matrix qkv, out, up, down;
     float extra;
@@ -128,20 +128,20 @@ EXPORT void kokex_multiply(int lanes, const float *x, long rows, long in, const 
 EXPORT void kokex_attend(int lanes, const struct attention *a, float *room) { CALL(attend, a, room); }
 
 /* What precedes attention. x: rows of [H * width], of m positions each, whose rotations `turns` are, [m][width / 2]
-   complex -> queries, [rows][3 * H * width] of which they are the first third, and the keys and values of `a`'s own.
-   room: for 512 rows at most, 4 * (H * width) floats of each, and what a product takes */
+   complex -> queries, [rows][3 * H * width] of which they are the first third, and the newest of `a`'s own keys and
+   values. room: H * width floats for each of at most 512 rows, and what a product takes */
 EXPORT void kokex_project(int lanes, const struct block *b, const struct attention *a, const float *turns,
                           const float *x, float *room) {
     CALL(project, b, a, turns, x, room);
 }
 
-/* What follows it: rows of x are changed. */
+/* What follows it: rows of x are changed. room: as many floats, or `inner` if that is more, and 2 * inner */
 EXPORT void kokex_finish(int lanes, const struct block *b, const float *attended, long rows, float *x, float *room) {
     CALL(finish, b, attended, rows, x, room);
 }
 
-/* All of it, by `count` blocks, each with a memory of its own, for paths that continue a context. Neither queries need be
-   given nor a place for what they attend to. room: 4 * (H * width) floats more for each row */
+/* All of it, by `count` blocks with a memory each, for paths that continue a context; neither queries need be given nor a
+   place for what they find. room: 4 * H * width floats for each row, and what any of the three takes */
 EXPORT void kokex_extend(int lanes, long count, const struct block *b, struct attention *const *a, const float *turns,
                          float *x, float *room) {
     for (long i = 0; i < count; i++) CALL(extend, b + i, *a[i], turns, x, room);

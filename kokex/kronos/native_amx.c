@@ -80,8 +80,8 @@ static TARGET void cut(const float *x, long x_row, long rows, long in, long step
     }
 }
 
-/* A block of the result: what the tiles summed up, and where it goes. */
-struct block {
+/* A patch of the result, of one tile's rows and outputs: what was summed up, and where it goes. */
+struct patch {
     const int (*sums)[SIDE][16];
     const float *row_scales;
     float *to;
@@ -92,15 +92,15 @@ struct block {
 };
 
 /* A row of it. */
-static inline __attribute__((always_inline)) TARGET void finish(const struct block *b, long row) {
+static inline __attribute__((always_inline)) TARGET void finish(const struct patch *p, long row) {
     const __m512 digit = _mm512_set1_ps(1.0f / 256.0f);
-    __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[2][row]));
-    sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[1][row])));
-    sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(b->sums[0][row])));
-    sum = _mm512_fmadd_ps(_mm512_mul_ps(sum, b->scales), _mm512_set1_ps(b->row_scales[row]), b->bias);
-    float *to = b->to + row * b->to_row;
-    if (b->add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(b->columns, to));
-    _mm512_mask_storeu_ps(to, b->columns, sum);
+    __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(p->sums[2][row]));
+    sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(p->sums[1][row])));
+    sum = _mm512_fmadd_ps(sum, digit, _mm512_cvtepi32_ps(_mm512_load_si512(p->sums[0][row])));
+    sum = _mm512_fmadd_ps(_mm512_mul_ps(sum, p->scales), _mm512_set1_ps(p->row_scales[row]), p->bias);
+    float *to = p->to + row * p->to_row;
+    if (p->add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(p->columns, to));
+    _mm512_mask_storeu_ps(to, p->columns, sum);
 }
 
 static TARGET void configure(long rows) {
@@ -200,7 +200,7 @@ static TARGET void multiply(const char *x, long rows, long step, long deep, cons
     const long blocks = tiles(rows, step), size = step * DEPTH, pace = tiles(AHEAD, blocks);
     const long share = tiles(step, deep);
     int sums[2][DIGITS][SIDE][16] __attribute__((aligned(LINE)));
-    struct block before = {.rows = 0}; /* is finished while the tiles are busy with the next */
+    struct patch before = {.rows = 0}; /* is finished while the tiles are busy with the next */
     int turn = 0;
     for (long n = 0; n < out; n += SIDE, w += panel) {
         const __mmask16 columns = first(out - n);
@@ -241,7 +241,7 @@ static TARGET void multiply(const char *x, long rows, long step, long deep, cons
             _tile_stored(0, now[0], LINE);
             _tile_stored(1, now[1], LINE);
             _tile_stored(2, now[2], LINE);
-            before = (struct block){
+            before = (struct patch){
                 .sums = (const int (*)[SIDE][16])now, .row_scales = to.row_scales + block * step,
                 .to = to.y + block * step * to.y_row + n, .to_row = to.y_row, .rows = least(step, rows - block * step),
                 .add = to.add, .columns = columns, .scales = scales, .bias = bias,

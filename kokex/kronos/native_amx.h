@@ -1,7 +1,7 @@
 /* Matrices in block fixed point, as native_amx.c multiplies with them. */
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__has_include)
-#if __has_include(<amxint8intrin.h>)
+#if __has_include(<amxint8intrin.h>) || __has_include(<amxintrin.h>) /* gcc, clang */
 #define AMX
 #endif
 #endif

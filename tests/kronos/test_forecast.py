@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-from kokex.kronos.forecast import Forecaster, Series, with_amount
+from kokex.kronos.forecast import AT_ONCE, Forecaster, Series, with_amount
 from kokex.kronos.loading import save
 from kokex.kronos.predictor import Predictor
 from kokex.kronos.sampling import Rule
@@ -72,6 +73,27 @@ def test_series_of_any_length_are_forecast_together_as_each_alone(forecaster: Fo
         assert made.lookback == len(one.candles)
 
 
+def test_no_more_is_generated_at_once_than_memory_is_meant_for(
+    forecaster: Forecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series = [past(20, 3, seed) for seed in range(7)]
+    whole = forecaster.forecast(series, 50)
+    asked: list[tuple[int, int]] = []
+    generate = forecaster.engine.generate
+
+    def counted(x: Any, stamp: Any, samples: int, **others: Any) -> Any:
+        asked.append((len(x), samples))
+        return generate(x, stamp, samples, **others)
+
+    monkeypatch.setattr(forecaster.engine, "generate", counted)
+    again = forecaster.forecast(series, 50)
+    assert asked == [(2, 50), (2, 50), (2, 50), (1, 50)]
+    assert all(np.array_equal(one.candles, two.candles) for one, two in zip(whole, again, strict=True))
+    asked.clear()
+    forecaster.forecast(series[:2], AT_ONCE + 1)
+    assert asked == [(1, AT_ONCE), (1, 1)] * 2
+
+
 def test_a_lookback_too_long_for_the_context_is_cut_and_the_horizon_is_not(forecaster: Forecaster) -> None:
     series = past(100, 10)
     (made,) = forecaster.forecast([series], 3)
@@ -84,7 +106,7 @@ def test_a_lookback_too_long_for_the_context_is_cut_and_the_horizon_is_not(forec
 def test_more_paths_than_fit_at_once_are_not_the_same_ones_again(forecaster: Forecaster) -> None:
     (made,) = forecaster.forecast([past(20, 3)], 600, rule=Rule(1, 0, 1))
     assert made.candles.shape == (600, 3, 6)
-    assert not np.array_equal(made.s1[:256], made.s1[256:512])
+    assert not np.array_equal(made.s1[:AT_ONCE], made.s1[AT_ONCE : 2 * AT_ONCE])
     (again,) = forecaster.forecast([past(20, 3)], 600, rule=Rule(1, 0, 1))
     assert np.array_equal(made.candles, again.candles)
 

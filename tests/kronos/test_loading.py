@@ -47,6 +47,15 @@ def reconfigure(folder: Path, **changes: Any) -> None:
     (folder / "config.json").write_text(json.dumps(kept))
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_weights_of_half_precision_are_read_as_what_they_are(folder: Path, kind: Any) -> None:
+    whole = load_predictor(folder)
+    rewrite(folder, lambda tensors: tensors.update({name: each.to(kind) for name, each in tensors.items()}))
+    for half, parameter in zip(load_predictor(folder).parameters(), whole.parameters(), strict=True):
+        assert half.dtype == torch.float32
+        assert torch.equal(half, parameter.to(kind).float())
+
+
 @pytest.mark.parametrize("learned", [True, False])
 def test_the_shapes_a_checkpoint_is_held_to_are_the_models(learned: bool) -> None:
     config = replace(PREDICTOR, learn_te=learned)
