@@ -3,6 +3,7 @@ has not to be looked up by 4 KiB.
 """
 
 import mmap
+import threading
 from contextlib import suppress
 
 import torch
@@ -43,8 +44,8 @@ class Shelf:
         return kept
 
 
-class Desk:
-    """What is worked on, and in the way of nobody afterwards. It is as large as it ever had to be."""
+class Desk(threading.local):
+    """What a thread works on, and nobody needs afterwards. It is as large as it ever had to be."""
 
     def __init__(self) -> None:
         self._room = torch.empty(0, dtype=torch.uint8)

@@ -1,5 +1,6 @@
 """The engine gives what recomputing everything gives, token for token, whatever it shares and keeps."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,6 +128,18 @@ def test_the_same_seed_gives_the_same_paths_and_another_others(models: Models) -
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_threads_do_not_work_on_each_others_desks(models: Models) -> None:
+    engine = Engine(*models.folders)
+    x, stamp = series(1, 50, 10)
+
+    def candles(seed: int) -> Any:
+        return engine.generate(x, stamp, 8, rule=Rule(), seeds=[seed], max_context=64).candles
+
+    alone = [candles(seed) for seed in range(24)]
+    with ThreadPoolExecutor(4) as threads:
+        assert all(map(torch.equal, threads.map(candles, range(24)), alone))
 
 
 @pytest.mark.parametrize("horizon", [0, 32, 33])
