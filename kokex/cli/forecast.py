@@ -1,6 +1,7 @@
 """`kokex forecast`: what may come, from a file of candles, by Kronos or by the baseline."""
 
 import math
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from itertools import pairwise
@@ -27,6 +28,7 @@ from kokex.present.words import clock, pct, price
 
 REMEDY = "Kronos needs torch: pip install 'kokex[kronos]' (`make kronos`), or forecast with --model baseline"
 SHOWN_HISTORY = 5  # times the horizon, in the picture
+LOOKBACK, FEWEST = 400, 3  # candles
 MOST_ROWS = 24  # steps that people are shown
 
 
@@ -65,10 +67,14 @@ class Asked(NamedTuple):
     default="baseline",
     show_default=True,
     metavar="NAME",
-    help="baseline, mini, small, base, or a folder of config.json and model.safetensors.",
+    help="baseline, nano, mini, small, base, or a folder of config.json and model.safetensors.",
 )
 @click.option("--tokenizer", default="", metavar="DIR", help="That of a folder; else the one beside it.")
-@click.option("--lookback", type=click.IntRange(3, 1_000_000), default=400, show_default=True, help="Candles seen.")
+@click.option(
+    "--lookback",
+    type=click.IntRange(FEWEST, 1_000_000),
+    help=f"Candles seen; else {LOOKBACK}, or as many as there are.",
+)
 @click.option("--horizon", type=click.IntRange(1, 10_000), default=24, show_default=True, help="Candles ahead.")
 @click.option("--samples", type=click.IntRange(1, 100_000), default=30, show_default=True, help="Paths.")
 @click.option(
@@ -86,8 +92,10 @@ class Asked(NamedTuple):
     help="Tell the chance that this price is touched; may be repeated.",
 )
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE.png", help="Draw a fan chart over the past.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed, the same paths.")
-@click.option("--temperature", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="The same seed, the same paths."
+)
+@click.option("--temperature", type=click.FloatRange(1e-3), default=1.0, show_default=True)
 @click.option("--top-k", type=click.IntRange(0), default=0, show_default=True, help="Above 0 it rules out --top-p.")
 @click.option(
     "--top-p",
@@ -114,22 +122,28 @@ class Asked(NamedTuple):
 )
 @JSON
 def forecast(
-    candles: Path, model: str, tokenizer: str, lookback: int, horizon: int, samples: int, future: Path | None,
+    candles: Path, model: str, tokenizer: str, lookback: int | None, horizon: int, samples: int, future: Path | None,
     levels: tuple[float, ...], plot: Path | None, seed: int, temperature: float, top_k: int, top_p: float,
     greedy: bool, exact: bool, max_context: int | None, threads: int,
     precision: Literal["fp32", "bf16"], as_json: bool,
 ) -> None:  # fmt: skip
     """What may come: quantiles, chances and a fan chart from sampled paths.
 
-    The baseline needs nothing; Kronos needs torch (`make kronos`) and weights (`kokex models pull small`).
+    The baseline needs nothing; Kronos needs torch (`make kronos`), and weights: nano's are here, others come with
+    `kokex models pull small`.
 
     \b
     Examples
       kokex forecast --candles BTC-USDT.csv --horizon 12 --level 61000 --plot fan.png
       kokex forecast --candles BTC-USDT.csv --model small --samples 100 --seed 1 --json
     """
+    unreal = [level for level in levels if not math.isfinite(level)]
+    if unreal:
+        raise Mistake(f"--level {unreal[0]} is no price")
+    if plot:
+        _drawable(plot)
     history, times = _past(candles, lookback), _times(future, horizon)
-    times = times or openings_after(history.open_ns, _spacing(history.open_ns), horizon)
+    times = times or openings_after(history.known_ns, _spacing(history.known_ns), horizon)
     if times[0] <= history.open_ns[-1]:
         raise Mistake(f"{future}: {clock(times[0])} is not after the last candle, of {clock(history.open_ns[-1])}")
     if model == "baseline":
@@ -145,9 +159,10 @@ def forecast(
             1 if greedy else samples, temperature, 1 if greedy else top_k, top_p, exact, max_context, seed, precision
         )
         made = _kronos(history, times, model, tokenizer, asked, threads)
-    if made.lookback < lookback:
+    if made.lookback < len(history.open_ns):
         click.echo(
-            f"kokex: looked at the last {made.lookback} of {lookback} candles: {horizon} more must fit the context",
+            f"kokex: looked at the last {made.lookback} of {len(history.open_ns)} candles: {horizon} more must fit the"
+            " context",
             err=True,
         )
     closes = history.columns["close"]
@@ -165,9 +180,9 @@ def forecast(
 # ---- input ----------------------------------------------------------------------------------
 
 
-def _past(file: Path, lookback: int) -> History:
+def _past(file: Path, lookback: int | None) -> History:
     try:
-        return read_history(file, lookback)
+        return read_history(file, lookback or LOOKBACK, lookback or FEWEST)
     except CsvError as error:
         raise Mistake(str(error)) from None
 
@@ -182,6 +197,14 @@ def _times(file: Path | None, horizon: int) -> tuple[int, ...]:
     if len(times) < horizon:
         raise Mistake(f"{file}: {len(times)} times, but --horizon is {horizon}")
     return tuple(times[:horizon])
+
+
+def _drawable(plot: Path) -> None:
+    """Said before anything is computed."""
+    if plot.suffix.lower() != ".png" or plot.is_dir():
+        raise Mistake(f"{plot}: name a file that ends in .png")
+    if not os.access(plot.parent, os.W_OK | os.X_OK):
+        raise Mistake(f"{plot}: {plot.parent} is no folder that can be written to")
 
 
 def _spacing(open_ns: Sequence[int]) -> int:

@@ -4,6 +4,7 @@ A candle is six numbers (config.CHANNELS). What is missing is made up as upstrea
 no amount is the volume at the candle's mean price.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
@@ -24,6 +25,8 @@ CLIP = 5.0  # deviations
 EPSILON = 1e-5  # beside a deviation, so that constant prices do not divide by zero
 AT_ONCE = 128  # paths, of all instruments; more are made in turns, to bound the memory
 RULE = Rule()
+SMALLEST = 1.0  # price; beside EPSILON those of a few satoshi would have no deviation
+LARGEST = 1e18  # of any number: single precision holds no square of a greater one
 _FLOOR = 1e-3  # of the last close: no price of a path is lower
 
 Floats = NDArray[np.floating[Any]]
@@ -97,7 +100,10 @@ class Forecaster:
         return series._replace(candles=series.candles[-room:], open_ns=series.open_ns[-room:])
 
     def _together(self, series: Sequence[Series], samples: int, rule: Rule, exact: bool) -> Iterator[Forecast]:
-        normalised = [normalise(checked(each)) for each in series]
+        raised = [np.ones(len(CHANNELS)) if exact else _raise(each) for each in map(checked, series)]
+        normalised = [
+            normalise(each._replace(candles=each.candles * power)) for each, power in zip(series, raised, strict=True)
+        ]
         x = torch.from_numpy(np.stack([each.x for each in normalised]))
         stamp = torch.tensor([stamps([*each.open_ns, *each.future_ns]) for each in series])
         seeds = [each.seed for each in series]
@@ -113,8 +119,8 @@ class Forecaster:
         )
         if not np.isfinite(paths).all():
             raise ValueError("the model's weights give no finite numbers")
-        for place, (each, scale) in enumerate(zip(series, normalised, strict=True)):
-            candles = restore(paths[place], scale)
+        for place, (each, scale, power) in enumerate(zip(series, normalised, raised, strict=True)):
+            candles = restore(paths[place], scale) / power
             if not exact:
                 candles = consistent(candles, each.candles[-1, 3] * _FLOOR)
             yield Forecast(s1[place], s2[place], paths[place], candles, len(each.candles))
@@ -125,7 +131,8 @@ def with_amount(columns: Mapping[str, Sequence[float]]) -> Floats:
     held = {name: np.asarray(values, dtype=np.float64) for name, values in columns.items()}
     prices = np.column_stack([held[name] for name in CHANNELS[:4]])
     volume = held["volume"] if "volume" in held else np.zeros(len(prices))
-    amount = held["amount"] if {"volume", "amount"} <= held.keys() else volume * prices.mean(1)
+    with np.errstate(over="ignore"):  # whoever looks at them says so
+        amount = held["amount"] if {"volume", "amount"} <= held.keys() else volume * prices.mean(1)
     return np.column_stack([prices, volume, amount])
 
 
@@ -144,6 +151,13 @@ def checked(series: Series) -> Series:
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ValueError(f"{CHANNELS[column]} of candle {row + 1} of {len(candles)} is {candles[row, column]}")
+    large = np.abs(candles) > LARGEST
+    if large.any():
+        row, column = np.argwhere(large)[0]
+        raise ValueError(
+            f"{CHANNELS[column]} of candle {row + 1} of {len(candles)} is {candles[row, column]:g};"
+            f" the most is {LARGEST:g}"
+        )
     if (candles[:, :4] <= 0).any():
         row, column = np.argwhere(candles[:, :4] <= 0)[0]
         raise ValueError(
@@ -152,6 +166,13 @@ def checked(series: Series) -> Series:
     if any(after <= before for before, after in pairwise([*times, *future])):
         raise ValueError("times must rise, and the future must follow the past")
     return series
+
+
+def _raise(series: Series) -> Floats:
+    """What columns are multiplied with, [6]: prices and amounts by a power of ten, where they are small."""
+    last = float(series.candles[-1, 3])
+    power = 10.0 ** math.ceil(math.log10(SMALLEST / last)) if last < SMALLEST else 1.0
+    return np.array([1.0 if name == "volume" else power for name in CHANNELS])
 
 
 def normalise(series: Series) -> Normalised:

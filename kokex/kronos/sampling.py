@@ -14,6 +14,7 @@ from torch import Tensor
 
 from kokex.kronos import native
 
+COLDEST = 1e-3  # temperature; logits that are divided by less leave single precision
 _CLOSE = 1e-4  # a difference of sums of probabilities that rounding may explain, generously
 
 
@@ -26,8 +27,8 @@ class Rule(NamedTuple):
 
     def checked(self) -> "Rule":
         """Raises ValueError."""
-        if not self.temperature > 0:
-            raise ValueError(f"temperature is {self.temperature}; it must be above 0 (greedy is top_k = 1)")
+        if not self.temperature >= COLDEST:
+            raise ValueError(f"temperature is {self.temperature}; it must be at least {COLDEST} (greedy is top_k = 1)")
         if self.top_k < 0:
             raise ValueError(f"top_k is {self.top_k}; it must be 0 (off) or more")
         if not 0 < self.top_p <= 1:

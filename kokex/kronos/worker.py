@@ -7,7 +7,6 @@ when the daemon has gone. What it cannot do it says in the Answer. It takes no m
 not fit fails, is said, and ends it, so that the next question finds a fresh one.
 """
 
-import math
 import os
 import resource
 import select
@@ -26,8 +25,6 @@ from kokex.kronos.threads import settle
 NICENESS = 10  # whoever has one core wants the daemon to have it first
 MIB = 1 << 20
 REMEDY = "torch is not installed: pip install 'kokex[kronos]'"
-
-SMALLEST = 1.0  # price; upstream adds 1e-5 to a deviation, which would flatten prices of a few satoshi
 
 Asked = tuple[str, str]  # predictor and tokenizer, by name or folder
 
@@ -79,37 +76,26 @@ def _forecast(
             found,
             forecast.Forecaster(found.tokenizer, found.model, max_context=found.max_context, precision=precision),
         )
-    scales = [_scale(series) for series in question.series]
-    past = [
-        _past(series, scale, seed, question)
-        for series, scale, seed in zip(question.series, scales, question.seeds, strict=True)
-    ]
+    past = [_past(series, seed, question) for series, seed in zip(question.series, question.seeds, strict=True)]
     # top_p 1: what a daemon decides from are honest probabilities
     made = models[asked][1].forecast(past, question.samples, rule=Rule(top_p=1.0))
-    return [_said(each, before, scale) for each, before, scale in zip(made, past, scales, strict=True)]
+    return [_said(each, before) for each, before in zip(made, past, strict=True)]
 
 
-def _scale(series: Series) -> float:
-    """A power of ten that makes small prices large enough."""
-    last = series.close[-1]
-    return 10.0 ** math.ceil(math.log10(SMALLEST / last)) if 0 < last < SMALLEST else 1.0
-
-
-def _past(series: Series, scale: float, seed: int, question: Question) -> Any:
+def _past(series: Series, seed: int, question: Question) -> Any:
     from kokex.kronos import forecast
 
     columns: dict[str, list[float]] = {
-        name: [price * scale for price in getattr(series, name)] for name in ("open", "high", "low", "close")
+        name: getattr(series, name) for name in ("open", "high", "low", "close", "volume")
     }
     last = series.open_ns[-1]
     future = [last + question.span_ns * (step + 1) for step in range(question.horizon)]
-    return forecast.Series(forecast.with_amount(columns | {"volume": series.volume}), series.open_ns, future, seed)
+    return forecast.Series(forecast.with_amount(columns), series.open_ns, future, seed)
 
 
-def _said(made: Any, past: Any, scale: float) -> Distribution:
+def _said(made: Any, past: Any) -> Distribution:
     said = distribution(made.candles.tolist(), past.candles[:, 3].tolist())
-    quantiles = [(a / scale, b / scale, c / scale, d / scale, e / scale) for a, b, c, d, e in said.quantiles]
-    return Distribution(quantiles, said.p_up, said.volatility, said.range_low / scale, said.range_high / scale)
+    return Distribution(said.quantiles, said.p_up, said.volatility, said.range_low, said.range_high)
 
 
 def _bound(memory_mb: int) -> None:

@@ -87,6 +87,9 @@ def test_people_get_a_table_and_a_picture(tmp_path: Path) -> None:
         (60, "2024-01-03T11:00:00Z,1,1,1", (), "line 61: 4 fields where the header has 6"),
         (20, "", (), "20 candles, but 50 are to be looked at"),
         (60, "", ("--plot", "x.html"), "x.html: name a file that ends in .png"),
+        (60, "", ("--plot", "nowhere/x.png"), "nowhere is no folder that can be written to"),
+        (60, "", ("--level", "nan"), "--level nan is no price"),
+        (60, "3024-01-03T11:00:00Z,1,1,1,1,1", (), "line 61: timestamp 3024-01-03T11:00:00Z is after the year 2199"),
         (60, "", ("--greedy",), "--max-context are for Kronos"),
         (60, "", ("--model", "nano", "--exact", "--precision", "bf16"), "--precision bf16 gives others"),
         (60, "", ("--model", "nowhere"), "nowhere: neither a folder nor one of nano, mini, small, base"),
@@ -111,6 +114,19 @@ def test_times_to_come_may_be_named(tmp_path: Path) -> None:
     assert "2 times, but --horizon is 3" in kokex(*ask, "--horizon", 3).stderr
     future.write_text("timestamp\n2024-01-03 11:00:00\n")
     assert "is not after the last candle" in kokex(*ask, "--horizon", 1).stderr
+
+
+def test_all_of_the_file_tells_when_the_market_is_open(tmp_path: Path) -> None:
+    file, lines = tmp_path / "X.csv", [HEADER]
+    for day in range(8, 19):  # Monday, 8 January 2024, and on
+        if day not in (13, 14):
+            lines += [f"2024-01-{day:02}T{hour:02}:00:00Z,1,2,1,2,1" for hour in range(9, 15)]
+    file.write_text("\n".join(lines[:-3]) + "\n")
+    for lookback in (["--lookback", 4], []):  # without one, all of it
+        rows = told("forecast", "--candles", file, "--horizon", 4, *lookback)["forecast"]
+        assert [row["timestamp"][8:13] for row in rows] == ["18T12", "18T13", "18T14", "19T09"]
+    file.write_text(file.read_text().replace("low", "high", 1))
+    assert "line 1: two columns 'high'" in kokex("forecast", "--candles", file).stderr
 
 
 def test_a_model_that_is_not_here_is_pulled_or_told_of(tmp_path: Path) -> None:

@@ -111,6 +111,13 @@ def test_more_paths_than_fit_at_once_are_not_the_same_ones_again(forecaster: For
     assert np.array_equal(made.candles, again.candles)
 
 
+def test_the_price_of_a_coin_is_no_matter(forecaster: Forecaster) -> None:
+    dear = past(40, 8)
+    cheap = dear._replace(candles=dear.candles * [1e-8, 1e-8, 1e-8, 1e-8, 1, 1e-8])
+    (one,), (other,) = (forecaster.forecast([each], 6) for each in (dear, cheap))
+    assert np.allclose(one.candles[..., 3], other.candles[..., 3] * 1e8, rtol=1e-4)
+
+
 def test_constant_prices_and_no_volume_are_a_past_like_any_other(forecaster: Forecaster) -> None:
     columns = {name: np.full(30, 7.0) for name in ("open", "high", "low", "close")}
     series = Series(with_amount(columns), list(range(30)), [30, 31])
@@ -150,6 +157,7 @@ def spoiled(row: int, column: int, value: float) -> Series:
     [
         (spoiled(3, 3, np.nan), 1, "close of candle 4 of 40 is nan"),
         (spoiled(0, 4, np.inf), 1, "volume of candle 1 of 40 is inf"),
+        (spoiled(2, 4, 1e30), 1, "volume of candle 3 of 40 is 1e.30; the most is 1e.18"),
         (spoiled(5, 0, 0), 1, "open of candle 6 of 40 is 0.0; prices are above 0"),
         (past(1), 1, "the past has 1 candles; 2 are the fewest"),
         (past(20, 0), 1, "horizon is 0"),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kokex.market.calendars import is_open, market_of, next_session, openings_after, session_times
 from kokex.market.instruments import parse_symbol
-from kokex.market.timeframes import DAY, HOUR
+from kokex.market.timeframes import DAY, HOUR, MINUTE
 
 
 def test_crypto_never_closes() -> None:
@@ -64,6 +64,17 @@ def test_daily_candles_leave_out_the_free_days() -> None:
     days = [day * DAY for week in range(3) for day in range(monday + 7 * week, monday + 7 * week + 5)]
     assert openings_after(days, DAY, 6)[-1] == (monday + 21 + 7) * DAY
     assert openings_after(range(0, 20 * DAY, DAY), DAY, 2) == (20 * DAY, 21 * DAY)
+
+
+def test_times_that_fit_no_grid_begin_anew_each_morning() -> None:
+    minutes = (810, 875, 940, 1005, 1070, 1135)  # 13:30 and every 65 minutes
+    week = [day * DAY + minute * MINUTE for day in range(4, 9) for minute in minutes]
+    assert openings_after(week, 65 * MINUTE, 2) == (11 * DAY + 810 * MINUTE, 11 * DAY + 875 * MINUTE)
+
+
+def test_a_hole_of_years_says_nothing_and_costs_nothing() -> None:
+    past = [0, *openings(range(20_000, 20_003), range(24))]
+    assert openings_after(past, HOUR, 1) == (20_003 * DAY,)
 
 
 @given(st.sets(st.integers(0, 300), min_size=1, max_size=80), st.integers(1, 30))

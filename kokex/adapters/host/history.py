@@ -19,27 +19,33 @@ NUMBERS = (*PRICES, "volume", "amount")
 _TIMES = ("timestamp_ms", "timestamp", "timestamps")
 _EXPECTED = "timestamp_ms (or timestamp, in ISO 8601),open,high,low,close[,volume[,amount]]"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_NS = 7_258_118_400_000_000_000  # the year 2200: what is later was not in milliseconds
+_CALENDAR = 20_000  # rows whose times tell when a market is open
 
 
 class History(NamedTuple):
     instrument: str
     open_ns: list[int]
     columns: dict[str, list[float]]  # those of NUMBERS that the file has
+    known_ns: list[int]  # when these and older ones opened
 
 
-def read_history(path: Path, last: int) -> History:
-    """The newest `last` candles. Raises CsvError: also for fewer, no number, a price not above zero."""
-    header, rows = _rows(path, last)
+def read_history(path: Path, last: int, fewest: int) -> History:
+    """The newest `last` candles, or as many as there are. Raises CsvError: also for fewer than `fewest`, no number, a
+    price not above zero.
+    """
+    header, known = _rows(path, max(last, _CALENDAR))
+    rows = known[-last:]
     time = _time_column(path, header)
     missing = [name for name in PRICES if name not in header]
     if missing:
         raise CsvError(f"{path}: line 1: no column {missing[0]!r}; expected is {_EXPECTED}")
-    if len(rows) < last:
-        raise CsvError(f"{path}: {len(rows)} candles, but {last} are to be looked at; ask for a shorter lookback")
-    open_ns = _times(path, rows, header.index(time), time)
+    if len(rows) < fewest:
+        raise CsvError(f"{path}: {len(rows)} candles, but {fewest} are to be looked at; ask for a shorter lookback")
+    known_ns = _times(path, known, header.index(time), time)
     names = [name for name in NUMBERS if name in header]
     columns = {name: [_number(path, name, *row, header.index(name)) for row in rows] for name in names}
-    return History(path.name.removesuffix(".gz").removesuffix(".csv"), open_ns, columns)
+    return History(path.name.removesuffix(".gz").removesuffix(".csv"), known_ns[-last:], columns, known_ns)
 
 
 def read_times(path: Path) -> list[int]:
@@ -67,6 +73,9 @@ def _rows(path: Path, last: int | None) -> tuple[list[str], list[Row]]:
         raise CsvError(f"{path}: no such file") from None
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise CsvError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    twice = next((name for place, name in enumerate(header) if name in header[:place]), None)
+    if twice is not None:
+        raise CsvError(f"{path}: line 1: two columns {twice!r}; expected is {_EXPECTED}")
     for number, fields in rows:
         if len(fields) != len(header):
             raise CsvError(f"{path}: line {number}: {len(fields)} fields where the header has {len(header)}")
@@ -88,6 +97,8 @@ def _times(path: Path, rows: list[Row], place: int, name: str) -> list[int]:
         except (ValueError, OverflowError):
             wanted = "a whole number of milliseconds" if name == "timestamp_ms" else "a time in ISO 8601"
             raise CsvError(f"{path}: line {number}: {name} {fields[place]!r} is not {wanted}") from None
+        if at_ns >= _LATEST_NS:
+            raise CsvError(f"{path}: line {number}: {name} {fields[place]} is after the year 2199; is it milliseconds?")
         if times and at_ns <= times[-1]:
             raise CsvError(
                 f"{path}: line {number}: {name} {fields[place]} does not follow the one before; oldest first"
