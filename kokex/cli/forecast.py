@@ -238,6 +238,10 @@ def _kronos(history: History, times: Sequence[int], model: str, tokenizer: str, 
 
         with progress(f"forecasting with {model}"):
             context = asked.max_context or found.max_context
+            if context > found.max_context:
+                click.echo(
+                    f"kokex: {model} was trained with {found.max_context} candles, and is to see {context}", err=True
+                )
             forecaster = Forecaster(found.tokenizer, found.model, max_context=context, precision=asked.precision)
             series = Series(with_amount(history.columns), history.open_ns, times, asked.seed)
             rule = Rule(asked.temperature, asked.top_k, asked.top_p)
