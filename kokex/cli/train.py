@@ -95,6 +95,10 @@ def train(
         )  # fmt: skip
         columns_ = ("stage", "parameters", "steps", "first loss", "last loss", "validation", "at step", "folder")
         show(Table("Trained", columns_, rows))
+        for each in outcomes:
+            if each.before is not None and each.best >= each.before:
+                numbers = f"validation {each.best:.4f}, before {each.before:.4f}"
+                click.echo(f"{each.stage}: no better than the model it began with ({numbers})")
 
 
 def _stages(stage: str) -> Any:

@@ -65,11 +65,28 @@ def test_a_killed_training_goes_on_with_the_same_command_and_ends_the_same(candl
         (("all", "--candles", "{candles}", "--size", "huge"), "no size 'huge': there are nano"),
         (("all", "--candles", "{candles}", "--tokenizer", "none"), "none: no such folder"),
         (("predictor", "--candles", "{candles}", *SMALL), "`kokex train tokenizer` makes one"),
+        (("all", "--candles", "{candles}", "--device", "cuda"), "take --device cpu"),
     ],
 )
-def test_what_cannot_be_is_one_line(candles: Path, tmp_path: Path, words: tuple[str, ...], complaint: str) -> None:
+def test_what_cannot_be_is_one_line(
+    candles: Path, tmp_path: Path, words: tuple[str, ...], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     short = () if "--context" in words or "too few" in complaint else SMALL
     code, out, error = called(*(word.format(candles=candles) for word in words), *short, "--out", tmp_path / "out")
     assert code == 2
     assert out == ""
     assert complaint in error
+    assert len(error.splitlines()) == 1
+    assert list(tmp_path.glob("out/*")) == []
+
+
+def test_fine_tuning_that_does_not_help_says_so_and_is_no_mistake(candles: Path, tmp_path: Path) -> None:
+    words = ("tokenizer", "--candles", candles, *SMALL, "--out")
+    code, out, _ = called(*words, tmp_path / "first")
+    assert code == 0
+    assert "no better" not in out
+    rough = ("--tokenizer", tmp_path / "first/tokenizer", "--learning-rate", "1", "--steps", "2")
+    code, out, _ = called(*words, tmp_path / "second", *rough)
+    assert code == 0
+    assert "tokenizer: no better than the model it began with (validation " in out

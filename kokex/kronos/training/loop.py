@@ -43,6 +43,7 @@ class Task(NamedTuple):
     seed: int
     judge_every: int  # steps
     patience: int  # judgements without a better one; 0: to the end
+    fine: bool  # it begins with a trained model
 
 
 def fit(
@@ -63,6 +64,8 @@ def fit(
         objective.module.load_state_dict(progress.model)
         optimizer.load_state_dict(progress.optimizer)
         schedule.load_state_dict(progress.schedule)
+    else:
+        progress.before = judge(objective, task.validation, ranks)
     while progress.step < recipe.steps:
         objective.module.train()
         torch.manual_seed(mixed(task.seed, progress.step, ranks.rank))  # dropout
@@ -80,7 +83,7 @@ def fit(
             progress.validations.append((progress.step, judged))
             if judged < progress.best:
                 progress.best, progress.best_step, progress.stale = judged, progress.step, 0
-                if ranks.first:
+                if ranks.first and learnt(progress, fine=task.fine):
                     save()
             else:
                 progress.stale += 1
@@ -94,6 +97,17 @@ def fit(
             break
     ranks.wait()
     return progress
+
+
+def learnt(progress: Progress, *, fine: bool) -> bool:
+    """Whether the best so far is worth saving: a number, and below that of random weights where it began with these.
+
+    Validation and not the loss tells: it is of the same windows each time, and of what is saved. A trained model may
+    become worse, and the best of that is saved all the same.
+    """
+    if not math.isfinite(progress.best):
+        return False
+    return fine or progress.before is None or progress.best < progress.before
 
 
 @torch.no_grad()

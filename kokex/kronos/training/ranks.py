@@ -15,6 +15,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from kokex.kronos.training.windows import TrainingError
+
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -79,12 +81,13 @@ def reproducible(threads: int) -> None:
 
 @contextmanager
 def joined(device: str = "auto") -> Generator[Ranks]:
-    """This process, among those torchrun started, if it did. `device`: auto, cpu or cuda."""
+    """This process, among those torchrun started, if it did. `device`: auto, cpu or cuda. Raises TrainingError."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     rank, local = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-    place = torch.device("cuda", local) if cuda else torch.device("cpu")
+    place = torch.device("cpu")
     if cuda:
+        place = _gpu(local)
         torch.cuda.set_device(place)
     if world == 1:
         yield Ranks(device=place)
@@ -94,3 +97,15 @@ def joined(device: str = "auto") -> Generator[Ranks]:
         yield Ranks(rank, world, place)
     finally:
         dist.destroy_process_group()
+
+
+def _gpu(local: int) -> torch.device:
+    """That of the process with this number on this machine. Raises TrainingError."""
+    if not torch.cuda.is_available():
+        why = "finds no GPU" if torch.backends.cuda.is_built() else "has no CUDA"
+        raise TrainingError(f"--device cuda: this torch {why}; take --device cpu")
+    if local >= (count := torch.cuda.device_count()):
+        raise TrainingError(
+            f"process {local + 1} of this machine has no GPU, there are {count}; start fewer, or take --device cpu"
+        )
+    return torch.device("cuda", local)

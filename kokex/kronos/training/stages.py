@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import Struct
@@ -19,7 +19,7 @@ from kokex.kronos.loading import load_predictor, load_tokenizer, save
 from kokex.kronos.predictor import Predictor
 from kokex.kronos.registry import MAX_CONTEXT
 from kokex.kronos.tokenizer import Tokenizer
-from kokex.kronos.training.loop import Task, Told, fit
+from kokex.kronos.training.loop import Task, Told, fit, learnt
 from kokex.kronos.training.objectives import Objective, PredictorObjective, TokenizerObjective
 from kokex.kronos.training.progress import Progress, curve
 from kokex.kronos.training.ranks import Ranks
@@ -28,6 +28,7 @@ from kokex.kronos.training.windows import Series, TrainingError, Windows, mixed,
 
 Stage = Literal["tokenizer", "predictor"]
 
+REPORT = "training.json"
 JUDGEMENTS = 20  # of a stage, if nothing ends it earlier
 FINE = 0.1  # of the learning rate and a fifth of the steps, for what has been trained before
 FINE_STEPS = 0.2
@@ -61,7 +62,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
     folder: str
     parameters: int
     steps: int
-    best: float  # what it is judged by: mean square error of the reconstruction, or nats
+    before: float | None  # what it is judged by, of the model it began with
+    best: float  # likewise: mean square error of the reconstruction, or nats
     best_step: int
     first_loss: float
     last_loss: float  # means over a twentieth of the steps
@@ -74,6 +76,7 @@ def train(
     """Trains these stages in order, from wherever they stand. Raises TrainingError, CheckpointError, OSError."""
     if asked.size not in SIZES:
         raise TrainingError(f"no size {asked.size!r}: there are {', '.join(SIZES)}")
+    _reported(out / REPORT)  # one that cannot be read would be found out only when a stage is done
     work = _Work(all_series, asked, out, ranks, tell)
     out.mkdir(parents=True, exist_ok=True)
     return [work.run(stage) for stage in stages]
@@ -99,9 +102,10 @@ class _Work:
         asked = self._identity_of(stage, recipe, model.config, begun_with, tokenizer)
         progress = fit(
             self._objective(model.to(self.ranks.device), tokenizer),
-            recipe, self._task(stage, recipe), self.out / f"{stage}.progress", asked,
+            recipe, self._task(stage, recipe, fine=bool(begun_with)), self.out / f"{stage}.progress", asked,
             lambda: save(model, folder, half=self.asked.half), self.ranks, self.tell,
         )  # fmt: skip
+        _check(stage, progress, fine=bool(begun_with))
         outcome = _outcome(stage, folder, model, progress)
         if self.ranks.first:
             self._report(outcome, progress)
@@ -158,7 +162,7 @@ class _Work:
         assert tokenizer is not None
         return PredictorObjective(model, tokenizer.to(self.ranks.device), self.ranks)
 
-    def _task(self, stage: Stage, recipe: Recipe) -> Task:
+    def _task(self, stage: Stage, recipe: Recipe, *, fine: bool) -> Task:
         part, seed = self.ranks.part, mixed(self.asked.seed, len(stage))
         return Task(
             stage=stage,
@@ -167,6 +171,7 @@ class _Work:
             seed=seed,
             judge_every=max(1, recipe.steps // JUDGEMENTS),
             patience=self.asked.patience,
+            fine=fine,
         )
 
     def _identity_of(
@@ -180,8 +185,8 @@ class _Work:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     def _report(self, outcome: Outcome, progress: Progress) -> None:
-        file = self.out / "training.json"
-        told = json.loads(file.read_bytes()) if file.exists() else {}
+        file = self.out / REPORT
+        told = _reported(file)
         told[outcome.stage] = msgspec.to_builtins(outcome) | curve(progress)
         told["asked"], told["candles"] = msgspec.to_builtins(self.asked), self.candles
         partial = file.with_name(file.name + ".partial")
@@ -197,6 +202,29 @@ def _identity(each: Series) -> str:
     return f"{each.name} {len(each)} {int(each.open_ns[0])} {int(each.open_ns[-1])} {float(each.values.sum()):.17g}"
 
 
+def _check(stage: Stage, progress: Progress, *, fine: bool) -> None:
+    """Raises TrainingError where nothing was worth saving."""
+    if learnt(progress, fine=fine):
+        return
+    last = progress.validations[-1][1]
+    right = "a finite number" if fine else f"below the {progress.before:.4g} of random weights"
+    raise TrainingError(
+        f"{stage}: after {progress.step:,} steps the validation is {last:.4g}, and it never was {right}; "
+        "a lower --learning-rate or more --steps are needed, and another --out"
+    )
+
+
+def _reported(file: Path) -> dict[str, Any]:
+    """Of the stages before. Raises TrainingError."""
+    try:
+        told = json.loads(file.read_bytes()) if file.exists() else {}
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise TrainingError(f"{file}: damaged, or no report of a training; remove it, and it is written anew")
+    return cast(dict[str, Any], told)
+
+
 def _outcome(stage: Stage, folder: Path, model: Any, progress: Progress) -> Outcome:
     some = max(1, len(progress.losses) // 20)
     return Outcome(
@@ -204,6 +232,7 @@ def _outcome(stage: Stage, folder: Path, model: Any, progress: Progress) -> Outc
         folder=str(folder),
         parameters=sum(each.numel() for each in model.parameters()),
         steps=progress.step,
+        before=progress.before,
         best=progress.best,
         best_step=progress.best_step,
         first_loss=sum(progress.losses[:some]) / some,

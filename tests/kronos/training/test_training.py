@@ -169,9 +169,29 @@ def test_a_predictor_without_a_tokenizer_says_where_to_get_one(tmp_path: Path) -
         train(["predictor"], [swinging(300)], ASKED, tmp_path, Ranks(), silent)
 
 
-def test_truncated_progress_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+def test_training_that_only_made_it_worse_is_an_error_and_leaves_no_model(tmp_path: Path) -> None:
+    wild = replace(ASKED, learning_rate=1.0)
+    for _ in range(2):  # the same again says the same
+        with pytest.raises(
+            TrainingError, match=r"tokenizer: after 40 steps .* never was below the .* of random weights"
+        ):
+            train(BOTH, [swinging(300)], wild, tmp_path, Ranks(), silent)
+        assert [file.name for file in tmp_path.iterdir()] == ["tokenizer.progress"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("tokenizer.progress", None, "cannot be read: damaged, .* remove it"),
+        ("tokenizer.progress", b"garbage\n", "cannot be read: damaged, .* remove it"),
+        ("training.json", b"{", "damaged, .* remove it"),
+        ("training.json", b"[]", "damaged, .* remove it"),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, name: str, content: bytes | None, complaint: str) -> None:
     train(["tokenizer"], [swinging(300)], replace(ASKED, steps=2), tmp_path, Ranks(), silent)
-    file = tmp_path / "tokenizer.progress"
-    file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(TrainingError, match=r"tokenizer\.progress: cannot be read"):
+    file = tmp_path / name
+    file.write_bytes(file.read_bytes()[:1000] if content is None else content)
+    with pytest.raises(TrainingError, match=f"^.*/{name}: {complaint}[^\n]*$") as error:
         train(["tokenizer"], [swinging(300)], replace(ASKED, steps=2), tmp_path, Ranks(), silent)
+    assert "\n" not in str(error.value)
