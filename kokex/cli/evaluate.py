@@ -57,23 +57,25 @@ def forecast(
     """
     if find_spec("numpy") is None:
         raise Mistake("evaluation needs numpy: `make research`, or pip install 'kokex[research]'")
-    from kokex.research.forecasting.evaluation import Asked, TooShort
+    from kokex.research.forecasting.evaluation import Asked, Incomparable
     from kokex.research.forecasting.evaluation import evaluate as scored
 
     models, absent = _models(skip)
-    models += _kronos(model)
+    models += _kronos(model, horizon)
     series = [_series(each, from_ns, to_ns) for each in read_all((*candles, *more), db, timeframe, instrument)]
     asked = Asked(lookback=lookback, horizon=horizon, stride=stride or horizon, samples=samples, seed=seed)
     try:
         with progress("forecasting") as tell:
             found = scored(series, models, asked, tell)
-    except TooShort as error:
+    except Incomparable as error:
         raise Mistake(str(error)) from None
     if as_json:
         emit_json({"absent": absent, "evaluation": found})
         return
     show(_table(found), _by_step(found))
     click.echo(found.verdict)
+    for name in found.left_out:
+        click.echo(f"{name} is left out: {found.reference} has no loss on it, and there is no ratio to nothing")
     for name, why in absent.items():
         click.echo(f"{name} is not compared: {why}")
 
@@ -93,7 +95,7 @@ def _models(skip: Sequence[str]) -> tuple[list["Forecaster"], dict[str, str]]:
     return [kind() for name, kind in kinds.items() if name not in skip and name not in absent], absent
 
 
-def _kronos(folders: Sequence[str]) -> list["Forecaster"]:
+def _kronos(folders: Sequence[str], horizon: int) -> list["Forecaster"]:
     """Raises Mistake."""
     if not folders:
         return []
@@ -104,7 +106,7 @@ def _kronos(folders: Sequence[str]) -> list["Forecaster"]:
     settle()
     from kokex.cli.kronos import KronosPaths
 
-    return [KronosPaths(f"kronos {Path(folder).name}", folder) for folder in folders]
+    return [KronosPaths(f"kronos {Path(folder).name}", folder, horizon) for folder in folders]
 
 
 def _series(columns: CandleColumns, from_ns: int, to_ns: int) -> "Series":
@@ -144,7 +146,11 @@ def _row(score: "ModelScore") -> tuple[str, ...]:
 def _by_step(found: "Evaluation") -> Table:
     steps = [step.step for step in found.models[0].steps]
     rows = tuple(
-        (score.model, *(cell for step in score.steps for cell in (f"{step.crps_bp:.2f}", f"{step.crps_ratio:.4f}")))
+        (score.model, *(cell for step in score.steps for cell in (f"{step.crps_bp:.2f}", _ratio(step.crps_ratio))))
         for score in found.models
     )
     return Table("CRPS by step", ("model", *(c for s in steps for c in (f"step {s}, bp", "ratio"))), rows)
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.4f}"

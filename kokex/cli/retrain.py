@@ -140,14 +140,14 @@ def _meet(
     bench: Path, candles: Sequence[CandleColumns], challenge: Challenge, folder: Path, context: int, horizon: int
 ) -> "Evaluation":
     """All forecast the candles that training did not see; the first is the one to beat."""
-    from kokex.research.forecasting.evaluation import Asked, Series, TooShort, evaluate
+    from kokex.research.forecasting.evaluation import Asked, Incomparable, Series, evaluate
     from kokex.research.forecasting.models import Baseline, Past
 
-    rivals: list[Forecaster] = [KronosPaths("challenger", bench), Baseline()]
+    rivals: list[Forecaster] = [KronosPaths("challenger", bench, horizon), Baseline()]
     if challenge.against == "baseline":
         rivals.reverse()
     else:
-        rivals.insert(0, KronosPaths(challenge.against, folder / challenge.against))
+        rivals.insert(0, KronosPaths(challenge.against, folder / challenge.against, horizon))
     series = [
         Series(
             name=each.instrument,
@@ -160,7 +160,8 @@ def _meet(
     try:
         with progress("meeting the champion") as tell:
             found = evaluate(series, rivals, asked, tell)
-    except TooShort as error:
+    except Incomparable as error:
+        shutil.rmtree(bench, ignore_errors=True)  # on the same candles it would never be otherwise
         raise Mistake(str(error)) from None
     return found
 

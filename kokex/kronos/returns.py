@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from kokex.kronos.engine import Engine
+from kokex.kronos.forecast import FEWEST
 from kokex.kronos.registry import resolve
 from kokex.kronos.sampling import Rule
 from kokex.kronos.training.windows import normalised, series, stamps
@@ -23,7 +24,12 @@ class Returns:
         """A name or a folder, as `registry.resolve` takes it. Raises CheckpointError."""
         found = resolve(model)
         self._engine = Engine(found.tokenizer, found.model)
-        self._max_context = found.max_context
+        self.max_context = found.max_context
+
+    @property
+    def longest(self) -> int:
+        """The horizon that leaves the fewest candles to look at."""
+        return self.max_context - FEWEST
 
     def draw(
         self, open_ns: Sequence[int], prices: Sequence[Sequence[float]], volume: Sequence[float],
@@ -31,15 +37,18 @@ class Returns:
     ) -> NDArray[np.float64]:  # fmt: skip
         """From the last close to those of the candles that open in the future, (samples, len(future_ns)).
 
-        `prices`: open, high, low, close. Looks at no more candles than leave room for the future.
+        `prices`: open, high, low, close. Looks at no more candles than leave room for the future. Raises ValueError
+        for a future longer than `longest`.
         """
-        room = self._max_context - len(future_ns)
+        if len(future_ns) > self.longest:
+            raise ValueError(f"horizon is {len(future_ns)}; it must be at most {self.longest}")
+        room = self.max_context - len(future_ns)
         past = series("", open_ns[-room:], [column[-room:] for column in prices], volume[-room:])
         values = past.values[None]
         x = normalised(values, len(past))
         stamp = torch.cat([past.stamps, stamps(future_ns)])[None]
         made = self._engine.generate(
-            x, stamp, samples, rule=ALL, seeds=[seed], max_context=self._max_context
+            x, stamp, samples, rule=ALL, seeds=[seed], max_context=self.max_context
         ).candles[0, :, :, CLOSE].double()  # fmt: skip
         closes = values[0, :, CLOSE]
         drawn = made * (closes.std(correction=0) + 1e-5) + closes.mean()

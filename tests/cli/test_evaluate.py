@@ -23,6 +23,12 @@ def candles(tmp_path: Path) -> Path:
     return tmp_path / "X.csv.gz"
 
 
+@pytest.fixture
+def flat(tmp_path: Path) -> Path:
+    write_candles(tmp_path / "F.csv.gz", [Candle("F", i * MINUTE, 7.0, 7.0, 7.0, 7.0, 1.0) for i in range(200)])
+    return tmp_path / "F.csv.gz"
+
+
 def called(*words: str | Path) -> tuple[int, str, str]:
     result = CliRunner().invoke(main, ["evaluate", "forecast", *map(str, words)])
     return result.exit_code, result.stdout, result.stderr
@@ -64,14 +70,33 @@ def test_candles_on_record_give_what_their_file_gives(candles: Path, tmp_path: P
         (("--candles", "none.csv", "--instrument", "X"), "with --candles leave them out"),
         (("--db", "none.db"), "none.db: no such database"),
         (("--candles", "{candles}", "--lookback", "500"), "400 candles, and no room for 500"),
+        (("--candles", "{flat}", *SMALL), "nothing can be compared: baseline has no loss on any series"),
         (("--candles", "{candles}", "--skip", "arima"), "--skip arima: there are baseline"),
         (("--candles", "{candles}", "--skip", "baseline"), "the others are compared with it"),
     ],
 )
 def test_a_wrong_word_is_one_line_that_says_what_would_be_right(
-    candles: Path, words: tuple[str, ...], complaint: str
+    candles: Path, flat: Path, words: tuple[str, ...], complaint: str
 ) -> None:
-    code, out, error = called(*(word.format(candles=candles) for word in words))
+    code, out, error = called(*(word.format(candles=candles, flat=flat) for word in words))
     assert code == 2
     assert out == ""
     assert complaint in error
+
+
+def test_a_price_that_stood_still_is_left_out_and_named(candles: Path, flat: Path) -> None:
+    code, out, _ = called("--candles", flat, candles, *SMALL, "--skip", "garch-t")
+    assert code == 0
+    assert out.startswith("56 forecasts")
+    assert out.splitlines()[-1].startswith("F is left out: baseline has no loss on it")
+
+
+def test_a_horizon_that_leaves_a_model_nothing_to_look_at_is_one_line(candles: Path) -> None:
+    pytest.importorskip("torch")
+    words = ("--candles", candles, "--lookback", "30", "--samples", "20", "--skip", "garch-t", "--model", "nano")
+    code, out, error = called(*words, "--horizon", "263")
+    assert (code, out) == (2, "")
+    assert error.endswith(
+        "nano: its context of 264 candles has no room for a horizon of 263; --horizon 262 is the largest\n"
+    )
+    assert called(*words, "--horizon", "262")[0] == 0

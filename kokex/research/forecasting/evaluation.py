@@ -3,7 +3,8 @@
 An origin is a closed candle. A model sees the `lookback` candles up to it and nothing else; the next `horizon` closes
 are what it is scored on, as log returns from the origin's close. Origins are a horizon apart unless asked otherwise,
 so that no candle is scored twice. Series of different volatility count alike: before losses are averaged over series
-they are divided by the reference model's mean loss on that series.
+they are divided by the reference model's mean loss on that series. A series on which that is zero (its price stood
+still) has nothing to divide by, and is left out of every score.
 """
 
 import zlib
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from kokex.research.forecasting.models import Forecaster, Past
 from kokex.research.forecasting.scores import BANDS, Floats, crps, inside, pinball, wilson
@@ -19,6 +21,7 @@ from kokex.research.forecasting.significance import diebold_mariano, holm
 
 BP = 1e4
 LEVEL = 0.05
+_NOTHING = 1e-12  # a mean loss up to here is rounding
 
 Progress = Callable[[float], None]
 
@@ -57,7 +60,7 @@ class StepScore(Struct, frozen=True, kw_only=True):
 
     step: int
     crps_bp: float
-    crps_ratio: float  # to the reference's
+    crps_ratio: float | None  # to the reference's; None where that is zero
     mae_bp: float
     coverage: dict[str, float]
 
@@ -84,26 +87,27 @@ class Evaluation(Struct, frozen=True, kw_only=True):
     reference: str
     origins: int
     series: dict[str, int]  # name -> origins
+    left_out: tuple[str, ...]  # series on which the reference has no loss
     asked: Asked
     models: tuple[ModelScore, ...]  # best first
     verdict: str
 
 
-class TooShort(ValueError):
-    """No series has a lookback and a horizon."""
+class Incomparable(ValueError):
+    """No series has a lookback and a horizon, or a loss to compare others with. One line."""
 
 
 def evaluate(
     series: Sequence[Series], models: Sequence[Forecaster], asked: Asked, tell: Progress = lambda _: None
 ) -> Evaluation:
-    """The scores of `models`; the first is the reference. Raises TooShort, ValueError for a model named twice."""
+    """The scores of `models`; the first is the reference. Raises Incomparable, ValueError for a model named twice."""
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         raise ValueError(f"each model once: {', '.join(names)}")
     origins = [(each, row) for each in series for row in origins_of(each, asked)]
     if not origins:
         longest = max((len(each.candles.close) for each in series), default=0)
-        raise TooShort(
+        raise Incomparable(
             f"{longest} candles, and no room for {asked.lookback} to look back on and {asked.horizon} to be scored"
         )
     sheets = {name: _Sheet(len(origins), asked.horizon) for name in names}
@@ -141,6 +145,13 @@ class _Sheet:
         self.up = np.zeros(origins)  # probability that the last close is above the origin's
         self.rose = np.zeros(origins)  # -1, 0, 1
 
+    def of(self, kept: NDArray[np.bool_]) -> "_Sheet":
+        """The scores of these origins."""
+        some = _Sheet(0, self.crps.shape[1])
+        some.crps, some.pinball, some.error = self.crps[kept], self.pinball[kept], self.error[kept]
+        some.inside, some.up, some.rose = self.inside[:, kept], self.up[kept], self.rose[kept]
+        return some
+
     def enter(self, origin: int, paths: Floats, observed: Floats) -> None:
         """`paths` (samples, horizon), `observed` (horizon)."""
         self.crps[origin] = crps(paths, observed)
@@ -158,7 +169,15 @@ def _summary(
 ) -> Evaluation:
     overlap = -(-asked.horizon // asked.stride) - 1
     reference = sheets[names[0]]
-    scale = np.array([max(reference.crps[where == place].mean(), 1e-12) for place in where])
+    losses = {int(place): float(reference.crps[where == place].mean()) for place in np.unique(where)}
+    flat = [place for place, loss in losses.items() if loss <= _NOTHING]
+    if len(flat) == len(losses):
+        raise Incomparable(f"nothing can be compared: {names[0]} has no loss on any series; prices must move")
+    if flat:
+        kept = ~np.isin(where, flat)
+        sheets = {name: sheet.of(kept) for name, sheet in sheets.items()}
+        reference, where, when = sheets[names[0]], where[kept], when[kept]
+    scale = np.array([losses[int(place)] for place in where])
     relative = {name: sheet.crps.mean(axis=1) / scale for name, sheet in sheets.items()}
     p_values = {
         name: diebold_mariano(_over_time(relative[name] - relative[names[0]], when), overlap) for name in names[1:]
@@ -184,7 +203,8 @@ def _summary(
     return Evaluation(
         reference=names[0],
         origins=len(where),
-        series={each.name: int((where == place).sum()) for place, each in enumerate(series)},
+        series={each.name: int((where == place).sum()) for place, each in enumerate(series) if place not in flat},
+        left_out=tuple(series[place].name for place in flat),
         asked=asked,
         models=tuple(scores),
         verdict=_who_wins(scores, names[0]),
@@ -210,11 +230,11 @@ def _direction(sheet: _Sheet, overlap: int) -> Direction:
 
 def _step(sheet: _Sheet, reference: _Sheet, step: int) -> StepScore:
     at = step - 1
-    mean = float(sheet.crps[:, at].mean())
+    mean, loss = float(sheet.crps[:, at].mean()), float(reference.crps[:, at].mean())
     return StepScore(
         step=step,
         crps_bp=BP * mean,
-        crps_ratio=mean / max(float(reference.crps[:, at].mean()), 1e-12),
+        crps_ratio=mean / loss if loss > _NOTHING else None,
         mae_bp=BP * float(sheet.error[:, at].mean()),
         coverage=_coverage(sheet.inside[:, :, at]),
     )
@@ -234,10 +254,15 @@ def _verdict(p: float | None, ratio: float) -> str:
 
 
 def _who_wins(scores: Sequence[ModelScore], reference: str) -> str:
-    better = [score.model for score in scores if score.verdict == "better"]
-    if better:
-        return f"{better[0]} wins: its CRPS is significantly below {reference}'s (5 %, Holm)"
-    first = scores[0].model
+    leader = next((score for score in scores if score.verdict == "better"), scores[0])
+    alike = [score.model for score in scores if score.crps_ratio == leader.crps_ratio]
+    if len(scores) == 1:
+        return f"{reference} is alone: no CRPS to compare its own with"
+    if len(alike) > 1:
+        return f"nobody wins: {' and '.join(alike)} have the very same CRPS"
+    first = leader.model
+    if leader.verdict == "better":
+        return f"{first} wins: its CRPS is significantly below {reference}'s (5 %, Holm)"
     if first == reference:
         return f"{reference} has the lowest CRPS"
     return f"{first} has the lowest CRPS, but not significantly below {reference}'s (5 %, Holm)"

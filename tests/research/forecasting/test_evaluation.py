@@ -5,8 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from kokex.research.forecasting.evaluation import Asked, Evaluation, ModelScore, Series, TooShort, evaluate, origins_of
-from kokex.research.forecasting.models import Forecaster, Past
+from kokex.research.forecasting.evaluation import (
+    Asked,
+    Evaluation,
+    Incomparable,
+    ModelScore,
+    Series,
+    evaluate,
+    origins_of,
+)
+from kokex.research.forecasting.models import Forecaster, Historical, Past
 from kokex.research.forecasting.scores import Floats
 
 ASKED = Asked(lookback=40, horizon=4, stride=4, samples=100, seed=1)
@@ -86,6 +94,16 @@ def test_who_knows_the_drift_beats_who_does_not() -> None:
 def test_the_same_model_under_another_name_is_no_better() -> None:
     found = evaluate([series()], [Normal(0.001, "one"), Normal(0.001, "other")], ASKED)
     assert {score.verdict for score in found.models} == {"reference", "no difference"}
+    assert found.verdict == "nobody wins: one and other have the very same CRPS"
+
+
+def test_a_series_on_which_the_reference_has_no_loss_is_left_out_of_every_score() -> None:
+    models, flat = (Historical(), Normal(0.001)), series("flat", sigma=0.0)
+    alone, both = (evaluate(some, models, ASKED) for some in ([series()], [flat, series()]))
+    assert both.left_out == ("flat",)
+    assert (both.series, both.origins, both.models) == (alone.series, alone.origins, alone.models)
+    with pytest.raises(Incomparable, match="nothing can be compared: historical has no loss on any series"):
+        evaluate([flat], models, ASKED)
 
 
 def test_a_quiet_series_counts_as_much_as_a_wild_one() -> None:
@@ -96,5 +114,5 @@ def test_a_quiet_series_counts_as_much_as_a_wild_one() -> None:
 
 
 def test_too_few_candles_say_what_is_missing() -> None:
-    with pytest.raises(TooShort, match="30 candles, and no room for 40 to look back on and 4 to be scored"):
+    with pytest.raises(Incomparable, match="30 candles, and no room for 40 to look back on and 4 to be scored"):
         evaluate([series(count=30)], [Normal(1)], ASKED)
