@@ -1,5 +1,6 @@
 """`kokex evaluate`: how good what KOKEX says has been, against what came."""
 
+from collections import Counter
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -99,6 +100,9 @@ def _kronos(folders: Sequence[str], horizon: int) -> list["Forecaster"]:
     """Raises Mistake."""
     if not folders:
         return []
+    folder, times = Counter(folders).most_common(1)[0]
+    if times > 1:
+        raise Mistake(f"--model {folder} is given {times} times; once is enough")
     if find_spec("torch") is None:
         raise Mistake("--model: Kronos needs torch: pip install 'kokex[kronos]', or `make kronos`")
     from kokex.kronos.threads import settle
@@ -106,7 +110,11 @@ def _kronos(folders: Sequence[str], horizon: int) -> list["Forecaster"]:
     settle()
     from kokex.cli.kronos import KronosPaths
 
-    return [KronosPaths(f"kronos {Path(folder).name}", folder, horizon) for folder in folders]
+    names = Counter(Path(folder).name for folder in folders)
+    return [
+        KronosPaths(f"kronos {Path(folder).name if names[Path(folder).name] == 1 else folder}", folder, horizon)
+        for folder in folders
+    ]
 
 
 def _series(columns: CandleColumns, from_ns: int, to_ns: int) -> "Series":

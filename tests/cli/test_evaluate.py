@@ -71,6 +71,7 @@ def test_candles_on_record_give_what_their_file_gives(candles: Path, tmp_path: P
         (("--db", "none.db"), "none.db: no such database"),
         (("--candles", "{candles}", "--lookback", "500"), "400 candles, and no room for 500"),
         (("--candles", "{flat}", *SMALL), "nothing can be compared: baseline has no loss on any series"),
+        (("--candles", "{candles}", "--model", "nano", "--model", "nano"), "--model nano is given 2 times"),
         (("--candles", "{candles}", "--skip", "arima"), "--skip arima: there are baseline"),
         (("--candles", "{candles}", "--skip", "baseline"), "the others are compared with it"),
     ],
