@@ -110,10 +110,10 @@ def _kronos(folders: Sequence[str], horizon: int) -> list["Forecaster"]:
     settle()
     from kokex.cli.kronos import KronosPaths
 
-    names = Counter(Path(folder).name for folder in folders)
+    names = [Path(folder).name for folder in folders]
     return [
-        KronosPaths(f"kronos {Path(folder).name if names[Path(folder).name] == 1 else folder}", folder, horizon)
-        for folder in folders
+        KronosPaths(f"kronos {name if names.count(name) == 1 else folder}", folder, horizon)
+        for name, folder in zip(names, folders, strict=True)
     ]
 
 

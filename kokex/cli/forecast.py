@@ -95,7 +95,7 @@ class Asked(NamedTuple):
 @click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="The same seed, the same paths."
 )
-@click.option("--temperature", type=click.FloatRange(1e-3), default=1.0, show_default=True)
+@click.option("--temperature", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
 @click.option("--top-k", type=click.IntRange(0), default=0, show_default=True, help="Above 0 it rules out --top-p.")
 @click.option(
     "--top-p",

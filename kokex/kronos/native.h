@@ -130,11 +130,9 @@ INLINE float NAME(largest)(const float *scores, long count) {
         const NAME(ints) more = next > top;
         top = (V)(((NAME(ints))next & more) | ((NAME(ints))top & ~more));
     }
-    float part[LANES];
-    *(V *)part = top;
-    for (int half = LANES / 2; half; half /= 2)
-        for (int i = 0; i < half; i++) part[i] = part[i] > part[i + half] ? part[i] : part[i + half];
-    return part[0];
+    float most = top[0];
+    for (int i = 1; i < LANES; i++) most = top[i] > most ? top[i] : most;
+    return most;
 }
 
 /* Rows of queries through the keys of the context, the first `seen` of them at least. */

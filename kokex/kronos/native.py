@@ -18,7 +18,7 @@ from kokex.kronos.pages import Desk, Shelf
 
 _PANEL, _STEP = 48, 16  # columns of a panel, and what those of the last are a multiple of
 _SPAN = 512  # inputs that share a scale
-_AT_ONCE = 512  # rows between two layers
+_AT_ONCE = 512  # rows from one product to the next, as in native.c
 
 
 class _Attention(ctypes.Structure):
